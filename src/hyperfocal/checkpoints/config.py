@@ -1,0 +1,111 @@
+"""What a model is: `ModelConfig`, the table of network kinds, and `build`."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from hyperfocal.coarse.efficientnet_dpt import EfficientNetDPT
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.refine.patchrefiner_v2 import PatchRefinerV2
+
+COARSE_KINDS: dict[str, type[nn.Module]] = {"efficientnet_dpt": EfficientNetDPT}
+REFINER_KINDS: dict[str, type[nn.Module]] = {"patchrefiner_v2": PatchRefinerV2}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything but the weights. Checked on construction.
+
+    Attributes:
+        coarse: {"kind": ..., constructor arguments of that network}.
+        refiner: the same for the refiner; None for a model without one.
+        coarse_size: height and width at which the whole photo is processed, multiples of 32.
+        tile_size: height and width at which a tile is processed, multiples of 32.
+        keep_aspect: True: a photo keeps its aspect and gets the area of `coarse_size`, sides rounded to
+            multiples of 32. False: exactly `coarse_size`, as in the papers.
+        canonical_focal: if set, the networks predict the depth of a camera with a focal length of
+            canonical_focal·√(W·H) px, and metres = depth·f / (canonical_focal·√(W·H)).
+        sky_from: canonical metres; at or beyond this is sky. None: no sky.
+        licence: SPDX name of the weights' licence.
+        description: one line for people.
+
+    Raises:
+        HyperfocalError: an unknown kind or argument (with the nearest known one), or a size that cannot be.
+    """
+
+    coarse: dict[str, Any]
+    refiner: dict[str, Any] | None
+    coarse_size: tuple[int, int]
+    tile_size: tuple[int, int]
+    keep_aspect: bool
+    canonical_focal: float | None
+    sky_from: float | None
+    licence: str
+    description: str
+
+    def __post_init__(self) -> None:
+        _check_network("coarse", self.coarse, COARSE_KINDS)
+        if self.refiner is not None:
+            _check_network("refiner", self.refiner, REFINER_KINDS)
+        for name in ("coarse_size", "tile_size"):
+            size = getattr(self, name)
+            if len(size) != 2 or any(not isinstance(side, int) or side <= 0 or side % 32 for side in size):
+                raise HyperfocalError(
+                    f"{name} must be two positive multiples of 32 (height, width), not {size}"
+                )
+        for name in ("canonical_focal", "sky_from"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and value > 0):
+                raise HyperfocalError(f"{name} must be a positive number or null, not {value!r}")
+
+
+def build(config: ModelConfig) -> tuple[nn.Module, nn.Module | None]:
+    """Make the coarse network and the refiner with random weights.
+
+    Raises:
+        HyperfocalError: an argument's value is refused, or the two networks do not fit each other.
+    """
+    coarse = _construct("coarse", config.coarse, COARSE_KINDS)
+    if config.refiner is None:
+        return coarse, None
+    refiner = _construct("refiner", config.refiner, REFINER_KINDS)
+    given, wanted = coarse.feature_channels, refiner.coarse_channels
+    if given != wanted:
+        raise HyperfocalError(
+            f"the refiner reads coarse maps of {wanted} channels, the coarse network gives {given}"
+        )
+    return coarse, refiner
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> HyperfocalError:
+    """Return the error for an unknown `name`, with the nearest of the `known` ones."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return HyperfocalError(f"unknown {what} {name!r}; {hint}")
+
+
+def _check_network(part: str, network: dict[str, Any], kinds: dict[str, type[nn.Module]]) -> None:
+    kind = network.get("kind")
+    if not isinstance(kind, str):
+        raise HyperfocalError(f"the {part} network has no kind; known: {', '.join(kinds)}")
+    if kind not in kinds:
+        raise unknown(f"{part} kind", kind, kinds)
+    known = inspect.signature(kinds[kind]).parameters
+    for name in network.keys() - {"kind"}:
+        if name not in known:
+            raise unknown(f"argument of {kind}", name, known)
+
+
+def _construct(part: str, network: dict[str, Any], kinds: dict[str, type[nn.Module]]) -> nn.Module:
+    arguments = {name: value for name, value in network.items() if name != "kind"}
+    try:
+        return kinds[network["kind"]](**arguments)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise HyperfocalError(f"cannot build the {part} network {network['kind']!r}: {error}") from error

@@ -1,0 +1,115 @@
+"""Model directories: `config.json` and `model.safetensors`, nothing else, and never a pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
+from torch import Tensor, nn
+
+from hyperfocal.checkpoints.config import ModelConfig, build, unknown
+from hyperfocal.checkpoints.state import check_state
+from hyperfocal.errors import HyperfocalError
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+def save(
+    directory: str | os.PathLike[str],
+    config: ModelConfig,
+    coarse: nn.Module,
+    refiner: nn.Module | None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a model directory; each file appears under its name only when it is whole.
+
+    Args:
+        directory: made if it is not there.
+        config: what `coarse` and `refiner` were built from.
+        coarse: keys `coarse.*`.
+        refiner: keys `refiner.*`, or None.
+        dtype: of the stored weights; float16 halves the file, and `load` returns float32 all the same.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: (value.to(dtype) if value.is_floating_point() else value).cpu().contiguous()
+        for name, value in _networks(coarse, refiner).state_dict().items()
+    }
+    partial = directory / f"{WEIGHTS}.partial"
+    partial.write_bytes(serialise(state, metadata={"format": "pt"}))
+    partial.replace(directory / WEIGHTS)
+    partial = directory / f"{CONFIG}.partial"
+    partial.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8")
+    partial.replace(directory / CONFIG)
+
+
+def load(directory: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.Module | None]:
+    """Read a model directory.
+
+    Returns:
+        The config, the coarse network and the refiner, in float32 on the CPU and in eval mode.
+
+    Raises:
+        HyperfocalError: a file is missing or broken, or the weights are not exactly the networks'.
+    """
+    directory = Path(directory)
+    config = _read_config(directory / CONFIG)
+    coarse, refiner = build(config)
+    networks = _networks(coarse, refiner)
+    state = _read_weights(directory / WEIGHTS)
+    check_state(str(directory / WEIGHTS), networks.state_dict(), state)
+    networks.load_state_dict(state)
+    networks.eval()
+    return config, coarse, refiner
+
+
+def _networks(coarse: nn.Module, refiner: nn.Module | None) -> nn.ModuleDict:
+    return nn.ModuleDict({"coarse": coarse} if refiner is None else {"coarse": coarse, "refiner": refiner})
+
+
+def _read_config(path: Path) -> ModelConfig:
+    if not path.is_file():
+        raise HyperfocalError(f"{path.parent} is not a model directory: it has no {path.name}")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise HyperfocalError(f"{path} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise HyperfocalError(f"{path} must hold one JSON object")
+    fields = [field.name for field in dataclasses.fields(ModelConfig)]
+    for name in values:
+        if name not in fields:
+            raise unknown(f"entry of {path}", name, fields)
+    missing = [name for name in fields if name not in values]
+    if missing:
+        raise HyperfocalError(f"{path} has no {', '.join(missing)}")
+    return ModelConfig(**{name: _tuples(value) for name, value in values.items()})
+
+
+def _tuples(value: Any) -> Any:
+    """Turn JSON's lists into the tuples that they were."""
+    if isinstance(value, dict):
+        return {name: _tuples(entry) for name, entry in value.items()}
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        pickles = [p.name for p in sorted(path.parent.iterdir()) if p.suffix in PICKLES]
+        reason = (
+            f"; {pickles[0]} is a pickle, which can run code when opened, and is not read" if pickles else ""
+        )
+        raise HyperfocalError(f"{path.parent} has no {path.name}{reason}")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise HyperfocalError(f"{path} is not a readable safetensors file: {error}") from error

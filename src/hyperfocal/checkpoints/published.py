@@ -1,0 +1,77 @@
+"""Published checkpoints: which of their entries is which of ours, each one accounted for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from hyperfocal.checkpoints.state import check_state
+from hyperfocal.errors import HyperfocalError
+
+_C2F = r"refiner_fusion_model\.c2f\.scratch\."
+_UNIT = r"GateresConfUnit(?P<unit>[12])\.(?:conv|fusion_conv\.(?P<mix>\d))\.(?P<leaf>\w+)"
+
+
+def _unit(block: str, found: re.Match[str]) -> str:
+    unit = "skip_unit" if found["unit"] == "1" else "unit"
+    part = "residual" if found["mix"] is None else f"denoise.mix.{found['mix']}"
+    return f"{block}.{unit}.{part}.{found['leaf']}"
+
+
+# Levels count from high to low resolution there, from low to high here.
+_PATCHREFINER_V2: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
+    (r"refiner_fine_branch\.refiner_encoder\.(.+)", lambda m: f"encoder.net.{m[1]}"),
+    (
+        r"refiner_fusion_model\.fusion_layers_1\.(\d)\.single_conv\.(.+)",
+        lambda m: f"f2c.merge.{5 - int(m[1])}.{m[2]}",
+    ),
+    (
+        r"refiner_fusion_model\.fusion_layers_2\.(\d)\.single_conv\.(.+)",
+        lambda m: f"f2c.inject.{5 - int(m[1])}.{m[2]}",
+    ),
+    (r"refiner_fusion_model\.f2r_agg\.(\d)\.conv\.double_conv\.(.+)", lambda m: f"f2c.up.{m[1]}.{m[2]}"),
+    (r"refiner_fusion_model\.final_conv\.(.+)", lambda m: f"f2c.final.{m[1]}"),
+    (_C2F + r"layer(\d)_rn\.(.+)", lambda m: f"c2f.projections.{5 - int(m[1])}.{m[2]}"),
+    (_C2F + r"refinenet(?P<level>\d)\." + _UNIT, lambda m: _unit(f"c2f.blocks.{5 - int(m['level'])}", m)),
+    (_C2F + r"refinenet(\d)\.out_conv\.(.+)", lambda m: f"c2f.blocks.{5 - int(m[1])}.project.{m[2]}"),
+    (_C2F + r"output_conv1\.(.+)", lambda m: f"c2f.head.0.{m[1]}"),
+    (_C2F + r"output_conv2\.0\.(.+)", lambda m: f"c2f.head.1.{m[1]}"),
+    (_C2F + r"output_conv2_fusion\." + _UNIT, lambda m: _unit("c2f.head_block", m)),
+    (_C2F + r"output_conv2_fusion\.out_conv\.(.+)", lambda m: f"c2f.head_block.project.{m[1]}"),
+    (_C2F + r"output_conv3\.0\.(.+)", lambda m: f"c2f.to_depth.{m[1]}"),
+)
+# Built and saved by the published code, never used by its forward; and the networks that other readers take.
+_UNUSED = re.compile(_C2F + r"(refinenet5|output_conv2_fusion)\.GateresConfUnit1\..+")
+_OTHER_NETWORKS = re.compile(r"(coarse_branch|fine_branch)\..+")
+
+
+def patchrefiner_v2_state(published: Mapping[str, Tensor], refiner: nn.Module) -> dict[str, Tensor]:
+    """Rename the refiner's entries of a published PatchRefiner V2 checkpoint.
+
+    Args:
+        published: the checkpoint's state (what it keeps under `model_state_dict`). Entries of the coarse and
+            fine base networks in it are left out here.
+        refiner: the `PatchRefinerV2` of the same variant, not changed.
+
+    Returns:
+        A state that `refiner.load_state_dict` takes strictly.
+
+    Raises:
+        HyperfocalError: an entry is unknown, missing, unexpected or of another shape.
+    """
+    mine = (name for name in published if not (_UNUSED.fullmatch(name) or _OTHER_NETWORKS.fullmatch(name)))
+    state = {_rename(name): published[name] for name in mine}
+    expected = refiner.state_dict()
+    # Batch counters, which many checkpoints leave out, play no part with a fixed momentum.
+    state |= {k: v for k, v in expected.items() if k.endswith("num_batches_tracked") and k not in state}
+    check_state("the published checkpoint", expected, state)
+    return state
+
+
+def _rename(name: str) -> str:
+    for pattern, rule in _PATCHREFINER_V2:
+        if found := re.fullmatch(pattern, name):
+            return rule(found)
+    raise HyperfocalError(f"the published checkpoint has an unknown entry: {name}")

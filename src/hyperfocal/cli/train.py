@@ -1,0 +1,51 @@
+"""`hyperfocal recipes` and `hyperfocal train`: the training stages."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def recipes(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object for each recipe, with every key.")
+    ] = False,
+) -> None:
+    """List the training recipes and what each is for."""
+    import json
+    from dataclasses import asdict
+
+    from hyperfocal.train.recipes import RECIPES
+
+    for name, recipe in RECIPES.items():
+        typer.echo(json.dumps({"name": name, **asdict(recipe)}) if as_json else f"{name:16}{recipe.about}")
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A name from `hyperfocal recipes`.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, such as steps=40000 batch=4 minutes=30.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Folder of frames in UnrealStereo4K's layout.")] = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE if not given.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
+    export: Annotated[Path | None, typer.Option(help="At the end, write the model into this folder.")] = None,
+) -> None:
+    """Train one stage. Ctrl-C stops with a checkpoint; --resume goes on from it.
+
+    A refiner takes three runs, each starting from those before:
+
+        hyperfocal train nano-coarse --data frames --out runs/coarse
+        hyperfocal train nano-pretrain --data frames --out runs/pretrain
+        hyperfocal train nano-e2e coarse_from=runs/coarse refiner_from=runs/pretrain --data frames
+    """
+    from hyperfocal.data.unrealstereo4k import UnrealStereo4K
+    from hyperfocal.train.engine import Run
+    from hyperfocal.train.recipes import recipe as find
+
+    chosen = find(recipe, overrides or [])
+    run = Run(chosen, out or Path("runs") / recipe, resume=resume)
+    run.train(UnrealStereo4K(data), typer.echo)
+    if export is not None:
+        run.export(export)
+        typer.echo(f"model: {export}")

@@ -1,0 +1,51 @@
+"""The image encoder that coarse networks and refiners share: a timm pyramid with its own normalisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """Turns an image into five feature maps, strides 32, 16, 8, 4, 2 (low to high resolution).
+
+    Weights start random: nothing is downloaded. A network without a stride-2 map (ConvNeXt) gets one
+    from its stride-4 map by a transposed convolution, as in PatchRefiner V2.
+
+    Args:
+        name: timm model name, tag included where the mean and the deviation depend on it.
+        extra_channels: input channels after RGB, passed through unnormalised.
+
+    Attributes:
+        channels: channels of the five maps.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, extra_channels: int = 0) -> None:
+        super().__init__()
+        self.net = timm.create_model(name, pretrained=False, features_only=True, in_chans=3 + extra_channels)
+        info: Any = self.net.feature_info
+        channels, strides = info.channels(), info.reduction()
+        self.to_stride2: nn.Module | None = None
+        if strides[0] == 4:
+            half = channels[0] // 2
+            self.to_stride2 = nn.Sequential(nn.ConvTranspose2d(channels[0], half, 2, stride=2), nn.ReLU())
+            channels = [half, *channels]
+        self.channels: tuple[int, ...] = tuple(reversed(channels))
+        published = timm.get_pretrained_cfg(name)
+        for statistic in ("mean", "std"):
+            values = torch.tensor(getattr(published, statistic)).view(1, 3, 1, 1)
+            self.register_buffer(statistic, values, persistent=False)
+
+    def forward(self, image: Tensor, extra: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Encode `image` (N, 3, h, w) in [0, 1] and `extra` (N, extra_channels, h, w), if there is any."""
+        x = (image - self.mean) / self.std
+        maps = self.net(x if extra is None else torch.cat((x, extra), 1))
+        if self.to_stride2 is not None:
+            maps = [self.to_stride2(maps[0]), *maps]
+        return tuple(reversed(maps))

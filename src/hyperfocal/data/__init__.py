@@ -1,0 +1,1 @@
+"""Data: samples, one reader for each data set, crops, looks and batches. Knows no network."""

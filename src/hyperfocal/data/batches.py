@@ -1,0 +1,265 @@
+"""Training batches: step number in, tensors out.
+
+A batch depends on nothing but (seed, step) and the folder's frames, so a resumed run sees what an
+uninterrupted one would have seen, whatever the number of workers.
+"""
+
+import logging
+import math
+import signal
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from hyperfocal.data import crops
+from hyperfocal.data.augment import Look, degrade
+from hyperfocal.data.sample import Sample
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.tiles.plan import Box, plan
+
+TILINGS = ("auto", "4x4")  # the tilings that windows imitate: the default one, and the finest that it goes to
+LARGEST_SCALE = 1.5  # photos smaller than their tiles teach nothing about detail
+RELIST_EVERY = 200  # batches: frames that are still being rendered join a running training
+
+Batch = TypeVar("Batch")
+
+log = logging.getLogger(__name__)
+
+
+class Reader(Protocol):
+    """A data set: samples by index."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Sample: ...
+    def refresh(self) -> None:
+        """Looks for new samples."""
+
+
+class Canonical(NamedTuple):
+    """The depth that the networks predict: see `crops.canonical_scale` and `crops.canonical_target`.
+
+    Surfaces end at `limit`, sky lies at `far`, and a prediction from `sky_from` on is read as sky.
+    """
+
+    focal: float = 0.65
+    limit: float = 250.0
+    far: float = 500.0
+    sky_from: float = 350.0
+
+
+class WholeBatch(NamedTuple):
+    """Whole photos (or large crops, each its own photo).
+
+    Attributes:
+        image: float32 (N, 3, h, w) in [0, 1].
+        target: float32 (N, 1, h, w) canonical metres, 0 = unknown.
+        names: of the photos.
+    """
+
+    image: Tensor
+    target: Tensor
+    names: tuple[str, ...]
+
+
+class WindowBatch(NamedTuple):
+    """Whole photos and K windows of them at the scale of tiles.
+
+    Attributes:
+        photo: float32 (N, 3, h, w) in [0, 1].
+        windows: float32 (K, 3, y, x) in [0, 1].
+        boxes: float32 (K, 4) top, left, height, width in pixels of `photo`.
+        owner: int64 (K,), the photo that each window is of.
+        target: float32 (K, 1, y, x) canonical metres of the photo's camera, 0 = unknown.
+        names: of the photos.
+    """
+
+    photo: Tensor
+    windows: Tensor
+    boxes: Tensor
+    owner: Tensor
+    target: Tensor
+    names: tuple[str, ...]
+
+
+class _Steps:
+    """What both kinds of batches share: frames drawn by a generator of (seed, step)."""
+
+    def __init__(self, reader: Reader, batch: int, canonical: Canonical, seed: int) -> None:
+        self.reader, self.batch, self.canonical, self.seed = reader, batch, canonical, seed
+        self._listed = 0
+
+    def _rng(self, step: int) -> np.random.Generator:
+        if step // RELIST_EVERY != self._listed:
+            self._listed = step // RELIST_EVERY
+            self.reader.refresh()
+        return np.random.default_rng((self.seed, step))
+
+    def _draw(self, rng: np.random.Generator) -> Sample:
+        """A random frame, mirrored half of the time; a frame that cannot be read is named and passed over."""
+        for _ in range(10):
+            try:
+                sample = self.reader[int(rng.integers(len(self.reader)))]
+            except HyperfocalError as error:
+                log.warning("skipped: %s", error)
+                continue
+            return crops.flip(sample) if rng.random() < 0.5 else sample
+        raise HyperfocalError("ten frames in a row could not be read (named above)")
+
+
+class WholeCrops(_Steps, Dataset[WholeBatch]):
+    """Large crops of photos as photos of their own, one shape a batch.
+
+    Args:
+        reader: the frames.
+        batch: images a batch.
+        area: pixels of the process size.
+        fraction: range of a crop's area in that of the largest one of its aspect.
+        canonical: the camera that depth is given for.
+        seed: of every random choice.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        batch: int,
+        area: int,
+        fraction: tuple[float, float],
+        canonical: Canonical,
+        seed: int,
+    ) -> None:
+        super().__init__(reader, batch, canonical, seed)
+        self.area, self.fraction = area, fraction
+
+    def __getitem__(self, step: int) -> WholeBatch:
+        rng = self._rng(step)
+        size = crops.draw_size(rng, self.area)
+        images, targets, names = [], [], []
+        for _ in range(self.batch):
+            sample = self._draw(rng)
+            box = crops.draw_box(rng, _size(sample), size, self.fraction)
+            sample = crops.resize(crops.crop(sample, box), size)
+            images.append(degrade(Look.draw(rng)(sample.image), rng))
+            scale = crops.canonical_scale(sample, self.canonical.focal)
+            targets.append(_target(sample.metres, scale, self.canonical))
+            names.append(sample.name)
+        return WholeBatch(_images(images), _maps(targets), tuple(names))
+
+
+class WindowCrops(_Steps, Dataset[WindowBatch]):
+    """Photos with windows at the scale at which the predictor cuts tiles, all with one look.
+
+    Args:
+        reader: the frames.
+        batch: photos a batch.
+        windows: windows a photo.
+        area: pixels of the photo's process size.
+        tile_size: (height, width) of a tile at prediction; it sets the windows' scale.
+        window: (height, width) of a window in pixels, multiples of 32.
+        fraction: range of a photo's area in that of the largest crop of its aspect.
+        canonical: the camera that depth is given for.
+        seed: of every random choice.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        batch: int,
+        windows: int,
+        area: int,
+        tile_size: crops.Size,
+        window: crops.Size,
+        fraction: tuple[float, float],
+        canonical: Canonical,
+        seed: int,
+    ) -> None:
+        super().__init__(reader, batch, canonical, seed)
+        self.windows, self.area, self.tile_size = windows, area, tile_size
+        self.window, self.fraction = window, fraction
+
+    def __getitem__(self, step: int) -> WindowBatch:
+        rng = self._rng(step)
+        size = crops.draw_size(rng, self.area)
+        photos, windows, boxes, targets, names = [], [], [], [], []
+        for _ in range(self.batch):
+            sample = self._draw(rng)
+            photo = crops.crop(sample, crops.draw_box(rng, _size(sample), size, self.fraction))
+            look = Look.draw(rng)
+            photos.append(degrade(look(crops.resize_image(photo.image, size)), rng))
+            scale = crops.canonical_scale(photo, self.canonical.focal)
+            names.append(photo.name)
+            height, width = _size(photo)
+            for _ in range(self.windows):
+                box = self._window_box(rng, (height, width))
+                window = crops.resize(crops.crop(photo, box), self.window)
+                extent = (box.top, box.left, box.top + box.height, box.left + box.width)
+                relative = np.array(extent) / (height, width, height, width)
+                top, left, bottom, right = relative.tolist()
+                windows.append(degrade(look(window.image, (top, left, bottom, right)), rng))
+                targets.append(_target(window.metres, scale, self.canonical))
+                boxes.append(
+                    np.array(box) * (size[0] / height, size[1] / width, size[0] / height, size[1] / width)
+                )
+        return WindowBatch(
+            photo=_images(photos),
+            windows=_images(windows),
+            boxes=torch.from_numpy(np.array(boxes, np.float32)),
+            owner=torch.arange(self.batch).repeat_interleave(self.windows),
+            target=_maps(targets),
+            names=tuple(names),
+        )
+
+    def _window_box(self, rng: np.random.Generator, photo: crops.Size) -> Box:
+        """A random place, magnified within a quarter as a tiling of this photo would magnify its tiles."""
+        tile = plan(*photo, TILINGS[rng.integers(len(TILINGS))], tile_size=self.tile_size)[0]
+        scale = math.sqrt(self.tile_size[0] * self.tile_size[1] / (tile.height * tile.width))
+        scale = min(scale * rng.uniform(0.8, 1.25), LARGEST_SCALE)
+        scale = max(scale, self.window[0] / photo[0], self.window[1] / photo[1])
+        return crops.place_box(rng, photo, (self.window[0] / scale, self.window[1] / scale))
+
+
+def batches(dataset: Dataset[Batch], first: int, last: int, *, workers: int) -> Iterator[Batch]:
+    """Batches first .. last−1 in order, prepared ahead by worker processes (0: here, when asked for)."""
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(first, last),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_start_worker,
+    )
+    try:
+        yield from loader
+    except HyperfocalError as error:  # a worker's comes with its traceback in the text
+        raise HyperfocalError(str(error).strip().rsplit("HyperfocalError: ", 1)[-1]) from None
+
+
+def _start_worker(_: int) -> None:
+    """A worker leaves Ctrl-C to the main process, which ends it, and takes one core only."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    cv2.setNumThreads(0)
+
+
+def _size(sample: Sample) -> crops.Size:
+    return sample.image.shape[0], sample.image.shape[1]
+
+
+def _target(metres: NDArray[np.float32], scale: float, canonical: Canonical) -> NDArray[np.float32]:
+    return crops.canonical_target(metres, scale, limit=canonical.limit, far=canonical.far)
+
+
+def _images(images: list[NDArray[np.float32]]) -> Tensor:
+    """(N, 3, h, w), channels last in memory as they come: twice as fast to train on a CPU."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+def _maps(maps: list[NDArray[np.float32]]) -> Tensor:
+    return torch.from_numpy(np.stack(maps))[:, None]

@@ -1,0 +1,1 @@
+"""Training losses: one file each, formula and source on top."""

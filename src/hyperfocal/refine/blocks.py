@@ -1,0 +1,133 @@
+"""Building blocks that the refiners share: parts of the C2F and F2C modules of PatchRefiner V1 and V2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize (N, C, h, w) bilinearly, corner pixels on corner pixels; the same map if it has that size."""
+    if x.shape[-2:] == tuple(size):
+        return x
+    return F.interpolate(x, tuple(size), mode="bilinear", align_corners=True)
+
+
+def conv3x3(c_in: int, c_out: int, *, bias: bool = False) -> nn.Conv2d:
+    """3×3 convolution that keeps the size."""
+    return nn.Conv2d(c_in, c_out, 3, padding=1, bias=bias)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each pixel of (N, C, h, w)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class GuidedFusion(nn.Module):
+    """Mixes a map with its coarse guide: (N, C, h, w), (N, G, h, w) → (N, C, h, w). V2's ablation 7."""
+
+    def __init__(self, channels: int, guide_channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Sequential(
+            conv3x3(channels + guide_channels, channels, bias=True),
+            ChannelNorm(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 1, bias=False),
+        )
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """Return the mix."""
+        mixed: Tensor = self.mix(torch.cat((x, guide), 1))
+        return mixed
+
+
+class GuidedDenoising(GuidedFusion):
+    """PatchRefiner V2's guided denoising unit (GDU): the mix becomes a mask in (0, 1) on the map."""
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """Return the masked map."""
+        return x * super().forward(x, guide).sigmoid()
+
+
+class Unguided(nn.Module):
+    """Leaves the map as it is and the guide unread. V2's ablation 6."""
+
+    def __init__(self, channels: int, guide_channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """Return `x`."""
+        return x
+
+
+DENOISERS: dict[str, type[GuidedFusion] | type[Unguided]] = {
+    "gate": GuidedDenoising,
+    "fuse": GuidedFusion,
+    "none": Unguided,
+}
+
+
+class GuidedUnit(nn.Module):
+    """One residual 3×3 convolution, then the denoiser: the paper's RCU and GDU."""
+
+    def __init__(self, channels: int, guide_channels: int, denoise: str) -> None:
+        super().__init__()
+        self.residual = conv3x3(channels, channels, bias=True)
+        self.denoise = DENOISERS[denoise](channels, guide_channels)
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """(N, C, h, w), (N, G, h, w) → (N, C, h, w)."""
+        denoised: Tensor = self.denoise(x + self.residual(F.relu(x)), guide)
+        return denoised
+
+
+class GuidedBlock(nn.Module):
+    """One level of the coarse-to-fine path: add the denoised skip, denoise, project, resize.
+
+    The 1×1 projection runs before the resize: the same function as after it, at a quarter of the cost.
+    """
+
+    def __init__(self, channels: int, guide_channels: int, denoise: str, *, skip: bool) -> None:
+        super().__init__()
+        self.skip_unit = GuidedUnit(channels, guide_channels, denoise) if skip else None
+        self.unit = GuidedUnit(channels, guide_channels, denoise)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor, guide: Tensor, size: Sequence[int], skip: Tensor | None = None) -> Tensor:
+        """`x`, `skip` (N, C, h, w) and `guide` (N, G, h, w) → (N, C, *size)."""
+        if self.skip_unit is not None:
+            x = x + self.skip_unit(skip, guide)
+        return resize(self.project(self.unit(x, guide)), size)
+
+
+def fuse_block(c_in: int, c_out: int) -> nn.Sequential:
+    """3×3 convolution, channel norm, GELU ("CLG")."""
+    return nn.Sequential(conv3x3(c_in, c_out), ChannelNorm(c_out), nn.GELU())
+
+
+def heavy_fuse_block(c_in: int, c_out: int) -> nn.Sequential:
+    """The CLG of V2's ablation 2, "heavy F2C": three 3×3 convolutions, no activation between."""
+    return nn.Sequential(
+        conv3x3(c_in, c_out),
+        ChannelNorm(c_out),
+        conv3x3(c_out, c_out),
+        ChannelNorm(c_out),
+        conv3x3(c_out, c_out),
+        nn.GELU(),
+    )
+
+
+def up_stage(c_in: int, c_out: int, convs: int = 2) -> nn.Sequential:
+    """`convs` times 3×3 convolution and GELU; all but the last keep the input's width."""
+    widths = [c_in] * convs + [c_out]
+    return nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (conv3x3(a, b), nn.GELU())))

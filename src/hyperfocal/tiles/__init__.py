@@ -1,0 +1,1 @@
+"""Tiles as pure functions: plan (size → boxes), merge (values → canvas), choose (where a tile pays)."""

@@ -1,0 +1,1 @@
+"""Training: stages (what is learnt), recipes (with which numbers), engine (the loop)."""

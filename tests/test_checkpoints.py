@@ -1,0 +1,237 @@
+"""Model directories and published checkpoints: round trips, and one clear line for each thing gone wrong."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from hyperfocal.checkpoints import ModelConfig, build, load, save
+from hyperfocal.checkpoints.published import patchrefiner_v2_state
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.refine.patchrefiner_v2 import PatchRefinerV2, paper
+
+WIDTHS = (12, 10, 8, 8, 6, 4)
+COARSE = {"kind": "efficientnet_dpt", "encoder": "test_efficientnet", "widths": WIDTHS}
+REFINER = {
+    "kind": "patchrefiner_v2",
+    "encoder": "test_efficientnet",
+    "coarse_channels": WIDTHS,
+    "c2f_width": 8,
+    "head_widths": (6, 4),
+    "f2c_widths": (8, 8, 8, 6, 6, 4),
+    "decoder_widths": (8, 8, 6, 6, 4),
+    "space": "log",
+}
+
+
+def config(**changes) -> ModelConfig:
+    values = {
+        "coarse": COARSE,
+        "refiner": REFINER,
+        "coarse_size": (64, 96),
+        "tile_size": (96, 128),
+        "keep_aspect": True,
+        "canonical_focal": 0.6,
+        "sky_from": 300.0,
+        "licence": "Apache-2.0",
+        "description": "made for a test",
+    }
+    return ModelConfig(**values | changes)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    save(tmp_path, config(), *build(config()))
+    return tmp_path
+
+
+def edit_config(directory, **changes):
+    path = directory / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("refiner", [REFINER, None])
+def test_round_trip(tmp_path, refiner):
+    made = config(refiner=refiner)
+    networks = build(made)
+    save(tmp_path / "new" / "model", made, *networks)
+    assert {p.name for p in (tmp_path / "new" / "model").iterdir()} == {"config.json", "model.safetensors"}
+    read, *loaded = load(tmp_path / "new" / "model")
+    assert read == made
+    for ours, theirs in zip(loaded, networks, strict=True):
+        if theirs is None:
+            assert ours is None
+            continue
+        assert not ours.training
+        state = theirs.state_dict()
+        assert ours.state_dict().keys() == state.keys()
+        assert all(torch.equal(v, state[k]) for k, v in ours.state_dict().items())
+
+
+def test_keys_are_prefixed_by_their_network(saved):
+    assert {key.split(".")[0] for key in load_file(saved / "model.safetensors")} == {"coarse", "refiner"}
+
+
+def test_half_precision_file_loads_as_float32(tmp_path):
+    made = config()
+    coarse, refiner = build(made)
+    save(tmp_path, made, coarse, refiner, torch.float16)
+    assert load_file(tmp_path / "model.safetensors")["coarse.context.weight"].dtype == torch.float16
+    assert coarse.context.weight.dtype == torch.float32
+    loaded = load(tmp_path)[1]
+    assert loaded.context.weight.dtype == torch.float32
+    torch.testing.assert_close(loaded.context.weight, coarse.context.weight, rtol=1e-3, atol=1e-6)
+
+
+def test_saves_networks_in_channels_last(tmp_path):
+    made = config()
+    coarse, refiner = build(made)
+    save(tmp_path, made, coarse.to(memory_format=torch.channels_last), refiner)
+    torch.testing.assert_close(load(tmp_path)[1].state_dict(), coarse.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"coarse": {**COARSE, "kind": "eficientnet_dpt"}}, "did you mean 'efficientnet_dpt'"),
+        ({"refiner": {**REFINER, "kind": "zoe"}}, "unknown refiner kind 'zoe'; known: patchrefiner_v2"),
+        ({"coarse": {**COARSE, "width": 3}}, "did you mean 'widths'"),
+        ({"coarse": {}}, "no kind"),
+        ({"tile_size": (100, 128)}, "tile_size must be two positive multiples of 32"),
+        ({"coarse_size": (64,)}, "coarse_size must be"),
+        ({"sky_from": -1.0}, "sky_from must be a positive number"),
+    ],
+)
+def test_wrong_config_is_refused(changes, message):
+    with pytest.raises(HyperfocalError, match=message) as caught:
+        config(**changes)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"coarse": {**COARSE, "encoder": "no_such_net"}}, "cannot build the coarse network"),
+        ({"refiner": {**REFINER, "coarse_channels": (1, 2, 3, 4, 5, 6)}}, "the refiner reads coarse maps"),
+        ({"refiner": {**REFINER, "denoise": "often"}}, "cannot build the refiner network .*often"),
+    ],
+)
+def test_networks_that_cannot_be_built_are_refused(changes, message):
+    with pytest.raises(HyperfocalError, match=message):
+        build(config(**changes))
+
+
+def test_not_a_model_directory(tmp_path):
+    with pytest.raises(HyperfocalError, match="is not a model directory"):
+        load(tmp_path)
+
+
+def test_broken_json(saved):
+    (saved / "config.json").write_text("{")
+    with pytest.raises(HyperfocalError, match="is not JSON"):
+        load(saved)
+
+
+def test_unknown_and_missing_entries(saved):
+    edit_config(saved, tilesize=[1, 2])
+    with pytest.raises(HyperfocalError, match="did you mean 'tile_size'"):
+        load(saved)
+    values = dataclasses.asdict(config())
+    del values["sky_from"]
+    (saved / "config.json").write_text(json.dumps(values))
+    with pytest.raises(HyperfocalError, match="has no sky_from"):
+        load(saved)
+
+
+def test_pickles_are_not_read(saved):
+    (saved / "model.safetensors").rename(saved / "pytorch_model.bin")
+    with pytest.raises(HyperfocalError, match=r"pytorch_model\.bin is a pickle"):
+        load(saved)
+
+
+def test_pickle_under_the_right_name_is_not_read(saved):
+    torch.save({"a": torch.ones(3)}, saved / "model.safetensors")
+    with pytest.raises(HyperfocalError, match="not a readable safetensors file"):
+        load(saved)
+
+
+def test_cut_off_weights(saved):
+    data = (saved / "model.safetensors").read_bytes()
+    (saved / "model.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(HyperfocalError, match="not a readable safetensors file"):
+        load(saved)
+
+
+def test_mismatch_is_one_line_with_the_first_keys(saved):
+    state = load_file(saved / "model.safetensors")
+    state["coarse.extra"] = state.pop("coarse.context.bias")
+    state["refiner.f2c.final.weight"] = torch.zeros(1, 9, 3, 3)
+    save_file(state, saved / "model.safetensors")
+    with pytest.raises(HyperfocalError) as caught:
+        load(saved)
+    text = str(caught.value)
+    assert "1 missing (coarse.context.bias)" in text
+    assert "1 unexpected (coarse.extra)" in text
+    assert "1 of another shape (refiner.f2c.final.weight [1, 9, 3, 3] instead of [1, 4, 3, 3])" in text
+    assert "\n" not in text
+
+
+def test_weights_of_a_refiner_that_the_config_lacks(saved):
+    edit_config(saved, refiner=None)
+    with pytest.raises(HyperfocalError, match=r"unexpected \(refiner\."):
+        load(saved)
+
+
+@pytest.fixture
+def published():
+    """The entries of a published checkpoint, without their values, and the refiner that they fill."""
+    keys = json.loads((Path(__file__).parent / "data/parity/networks/PRV2_M/keys.json").read_text())
+    with torch.device("meta"):
+        return {name: torch.empty(shape) for name, shape in keys.items()}, PatchRefinerV2(**paper("M"))
+
+
+FINAL = "refiner_fusion_model.final_conv.weight"
+
+
+def test_published_entries_are_all_used_once(published):
+    state, refiner = published
+    ours = patchrefiner_v2_state(state, refiner)
+    assert ours.keys() == refiner.state_dict().keys()
+    used = [v for k, v in ours.items() if not k.endswith("num_batches_tracked")]
+    unused = [
+        v for k, v in state.items() if "refinenet5.GateresConfUnit1" in k or "2_fusion.GateresConfUnit1" in k
+    ]
+    assert len(unused) == 14
+    assert {id(v) for v in used + unused} == {id(v) for v in state.values()}
+
+
+def test_published_base_networks_are_left_out(published):
+    state, refiner = published
+    extra = {"coarse_branch.core.x": torch.ones(1), "fine_branch.core.x": torch.ones(1)}
+    assert patchrefiner_v2_state(state | extra, refiner).keys() == refiner.state_dict().keys()
+
+
+def test_published_entry_that_nobody_knows(published):
+    state, refiner = published
+    with pytest.raises(HyperfocalError, match=r"unknown entry: refiner_fusion_model\.mystery"):
+        patchrefiner_v2_state(state | {"refiner_fusion_model.mystery": torch.ones(1)}, refiner)
+
+
+def test_published_entry_missing_or_of_another_shape(published):
+    state, refiner = published
+    with pytest.raises(HyperfocalError, match=r"1 missing \(f2c\.final\.weight\)"):
+        patchrefiner_v2_state({k: v for k, v in state.items() if k != FINAL}, refiner)
+    with pytest.raises(HyperfocalError, match="1 of another shape"):
+        patchrefiner_v2_state(state | {FINAL: torch.ones(1, 5, 3, 3)}, refiner)
+
+
+def test_published_checkpoint_of_another_variant(published):
+    state, _ = published
+    with torch.device("meta"):
+        refiner = PatchRefinerV2(**paper("M"), c2f_width=None)
+    with pytest.raises(HyperfocalError, match="unexpected"):
+        patchrefiner_v2_state(state, refiner)
