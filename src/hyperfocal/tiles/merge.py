@@ -66,7 +66,7 @@ def gaussian_mask(height: int, width: int, border: float = 0.1) -> FloatMap:
     low, high = mask.min(), mask.max()
     if low == high:  # a tile of a few pixels: the border is less than one of them
         return np.ones((height, width), np.float32)
-    return ((mask - low) / (high - low)).astype(np.float32)
+    return np.asarray((mask - low) / (high - low), np.float32)
 
 
 def ramp(height: int, width: int, overlap: float = OVERLAP) -> FloatMap:
@@ -79,7 +79,7 @@ def ramp(height: int, width: int, overlap: float = OVERLAP) -> FloatMap:
 
 def _ramp(side: int, overlap: float) -> NDArray[np.float64]:
     inside = np.arange(side) + 0.5
-    return np.minimum(1, np.minimum(inside, side - inside) / max(1.0, overlap * side))
+    return np.asarray(np.minimum(1, np.minimum(inside, side - inside) / max(1.0, overlap * side)))
 
 
 def _blurred_box(side: int, border: float, sigma: int) -> NDArray[np.float64]:

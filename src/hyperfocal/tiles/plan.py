@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -101,7 +102,12 @@ def p49(height: int, width: int) -> list[Box]:
     """
     tile_h, tile_w = _tile_side(height, 4, 0.0), _tile_side(width, 4, 0.0)
     tops, lefts = _spread(height - tile_h, 4), _spread(width - tile_w, 4)
-    passes = [(tops, lefts), (tops, _between(lefts)), (_between(tops), lefts), (_between(tops), _between(lefts))]
+    passes = [
+        (tops, lefts),
+        (tops, _between(lefts)),
+        (_between(tops), lefts),
+        (_between(tops), _between(lefts)),
+    ]
     return [Box(top, left, tile_h, tile_w) for rows, cols in passes for top in rows for left in cols]
 
 
@@ -142,4 +148,4 @@ def _spread(last: int, count: int) -> list[int]:
 
 
 def _between(offsets: list[int]) -> list[int]:
-    return [(a + b) // 2 for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [(a + b) // 2 for a, b in pairwise(offsets)]

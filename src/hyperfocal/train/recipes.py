@@ -33,7 +33,7 @@ class Recipe:
         imagenet: start encoders from ImageNet weights, where no other start is given.
         coarse_from: run whose coarse network this one starts from.
         refiner_from: pretraining run whose refiner this one starts from.
-        encoder_from: "coarse" starts the refiner's encoder from the coarse network's trained one.
+        encoder_from: run whose coarse network's trained encoder the refiner's starts from.
         steps: optimiser steps of the whole schedule.
         minutes: wall-clock limit of one call; the run stops with a checkpoint and `--resume` goes on.
         batch: photos a step.

@@ -124,13 +124,6 @@ class EndToEnd:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         coarse, refiner = _coarse(recipe), _refiner(recipe, coarse_condition=True)
-        if recipe.refiner_from is not None:
-            pretrained = widen_stem(_weights(recipe.refiner_from, "refiner"))
-            del pretrained["f2c.final.weight"]  # it gave a whole depth; here it gives a correction of one
-            refiner.load_state_dict(refiner.state_dict() | pretrained)
-        if recipe.encoder_from == "coarse":
-            taken = {f"encoder.{name}": value for name, value in coarse.encoder.state_dict().items()}
-            refiner.load_state_dict(refiner.state_dict() | widen_stem(taken))
         self.coarse, self.refiner = coarse, refiner
         self.networks = nn.ModuleDict({"coarse": coarse, "refiner": refiner})
         coarse.requires_grad_(recipe.coarse_lr > 0)
@@ -238,6 +231,16 @@ def _refiner(recipe: Recipe, *, coarse_condition: bool) -> PatchRefinerV2:
     network = PatchRefinerV2(**{**recipe.refiner, "coarse_condition": coarse_condition})
     if recipe.imagenet:
         load_imagenet(network.encoder)
+    start: dict[str, Tensor] = {}
+    if recipe.refiner_from is not None:
+        start |= _weights(recipe.refiner_from, "refiner")
+        del start["f2c.final.weight"]  # it gave a whole depth; end to end it gives a correction of one
+    if recipe.encoder_from is not None:
+        trained = _weights(recipe.encoder_from, "coarse")
+        start |= {name: value for name, value in trained.items() if name.startswith("encoder.")}
+    if coarse_condition:
+        start = widen_stem(start)
+    network.load_state_dict(network.state_dict() | start)
     return network
 
 

@@ -1,0 +1,1 @@
+"""Scores of models and of depth maps on data with known depth."""

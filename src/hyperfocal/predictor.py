@@ -1,0 +1,427 @@
+"""Model: the one place that walks from photo to depth map — read, coarse, tiles, refine, merge, metres."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from hyperfocal import checkpoints
+from hyperfocal.checkpoints import ModelConfig
+from hyperfocal.coarse import CoarseOutput
+from hyperfocal.depthmap import DepthMap
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.models import find
+from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
+from hyperfocal.refine import Refiner
+from hyperfocal.refine.roi import crop_maps
+from hyperfocal.tiles.choose import flat, sees_nothing
+from hyperfocal.tiles.merge import Merger, tile_weight
+from hyperfocal.tiles.plan import Box, check_tiling, plan
+
+log = logging.getLogger("hyperfocal")
+
+FloatMap = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+NEAREST = 1e-3  # metres: no surface is nearer than this
+
+
+@dataclass
+class Report:
+    """How a prediction went.
+
+    Attributes:
+        tiling: as asked for.
+        tiles: how many the photo was cut into.
+        refined: how many of them had anything to see and went through the refiner.
+        seconds: of the stages "read", "coarse" and "refine" (tiles, merging and metres included).
+    """
+
+    tiling: str
+    tiles: int = 0
+    refined: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        """Add the time inside to a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+class Scene(NamedTuple):
+    """What the whole photo gave, and tiles draw from: depth in the networks' metres, and six feature maps."""
+
+    photo: Photo
+    depth: Tensor
+    features: tuple[Tensor, ...]
+
+
+def process_size(height: int, width: int, size: tuple[int, int], keep_aspect: bool) -> tuple[int, int]:
+    """Return the (height, width) at which a picture goes through a network.
+
+    Args:
+        height: of the picture.
+        width: of the picture.
+        size: the model's.
+        keep_aspect: False: exactly `size`, as the papers do. True: the area of `size` in the picture's own
+            aspect, sides multiples of 32 and at least 64, so that a strip of a picture doesn't become a line.
+    """
+    if not keep_aspect:
+        return size
+    area = size[0] * size[1]
+    aspect = min(max(width / height, 4096 / area), area / 4096)
+    h, w = math.sqrt(area / aspect), math.sqrt(area * aspect)
+    return max(64, round(h / 32) * 32), max(64, round(w / 32) * 32)
+
+
+class Model:
+    """A coarse network with its refiner, ready to predict.
+
+    Make one with `hyperfocal.load`.
+
+    Attributes:
+        name: as loaded.
+        config: what it is made of.
+        device: where it runs.
+        dtype: in which precision.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: ModelConfig,
+        coarse: nn.Module,
+        refiner: nn.Module | None,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.name, self.config, self.device, self.dtype = name, config, device, dtype
+        self.coarse = _placed(coarse, device)
+        self.refiner = None if refiner is None else _placed(refiner, device)
+
+    def predict(
+        self,
+        photo: PhotoLike,
+        *,
+        tiling: str = "auto",
+        fov: float | None = None,
+        focal_px: float | None = None,
+        seed: int = 0,
+        tile_batch: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        on_progress: Progress | None = None,
+    ) -> DepthMap:
+        """Predict the metric depth of one photo at its own size.
+
+        Args:
+            photo: path, PIL image, uint8 or float array (H, W, 3), or tensor (3, H, W).
+            tiling: "auto", "none" (the coarse map upsampled), "NxM", "p16", "p49" or "rN".
+            fov: horizontal field of view in degrees; overrides EXIF.
+            focal_px: focal length in pixels; overrides EXIF.
+            seed: of the random tiles of "rN".
+            tile_batch: tiles at once: more memory, on a GPU more speed. The result doesn't depend on it.
+            max_pixels: refuse larger photos.
+            on_progress: called with (tiles done, tiles).
+
+        Returns:
+            z-depth in metres, inf where there is sky.
+
+        Raises:
+            HyperfocalError: the photo can't be read, or an option is wrong.
+        """
+        return self.predict_with_report(
+            photo,
+            tiling=tiling,
+            fov=fov,
+            focal_px=focal_px,
+            seed=seed,
+            tile_batch=tile_batch,
+            max_pixels=max_pixels,
+            on_progress=on_progress,
+        )[0]
+
+    def predict_with_report(
+        self,
+        photo: PhotoLike,
+        *,
+        tiling: str = "auto",
+        fov: float | None = None,
+        focal_px: float | None = None,
+        seed: int = 0,
+        tile_batch: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        on_progress: Progress | None = None,
+    ) -> tuple[DepthMap, Report]:
+        """`predict`, and how it went."""
+        check_tiling(tiling)
+        report = Report(tiling)
+        with report.timing("read"):
+            read = read_photo(photo, fov=fov, focal_px=focal_px, max_pixels=max_pixels)
+        with report.timing("coarse"):
+            scene = self._see_whole(read)
+        with report.timing("refine"):
+            depth = self._see_tiles(scene, tiling, seed, tile_batch, on_progress, report)
+            result = self._finish(depth, read, tiling)
+        return result, report
+
+    def refine(
+        self,
+        photo: PhotoLike,
+        metres: NDArray[np.floating],
+        *,
+        tiling: str = "auto",
+        seed: int = 0,
+        tile_batch: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        on_progress: Progress | None = None,
+    ) -> DepthMap:
+        """Sharpen a given depth map with the photo, without moving its scale.
+
+        Args:
+            photo: as for `predict`.
+            metres: (h, w) z-depth of any size, as another program, LiDAR or stereo gave it; inf is sky, 0 and
+                NaN are unknown (filled from this model's own coarse map, scaled to fit).
+            tiling: as for `predict`.
+            seed: of the random tiles of "rN".
+            tile_batch: tiles at once.
+            max_pixels: refuse larger photos.
+            on_progress: called with (tiles done, tiles).
+
+        Raises:
+            HyperfocalError: the model has no refiner, or the map is not a depth map.
+        """
+        if self.refiner is None:
+            raise HyperfocalError(f"model {self.name!r} has no refiner")
+        check_tiling(tiling)
+        read = read_photo(photo, max_pixels=max_pixels)
+        scene = self._see_whole(read)
+        scene = scene._replace(depth=self._given_depth(metres, scene))
+        depth = self._see_tiles(scene, tiling, seed, tile_batch, on_progress, Report(tiling))
+        before = F.interpolate(scene.depth, depth.shape, mode="nearest")[0, 0].cpu().numpy()
+        depth *= np.exp(np.median(np.log(before) - np.log(np.maximum(depth, NEAREST))))
+        return self._finish(depth, read, tiling)
+
+    def save_pretrained(self, directory: str | os.PathLike[str]) -> None:
+        """Write `config.json` and `model.safetensors`, which `hyperfocal.load(directory)` reads."""
+        checkpoints.save(directory, self.config, self.coarse, self.refiner)
+
+    def canonical_scale(self, photo: Photo) -> float:
+        """Return the factor from the networks' depth to metres for this photo's camera."""
+        if self.config.canonical_focal is None:
+            return 1.0
+        height, width = _size(photo)
+        return photo.camera.focal_px / (self.config.canonical_focal * math.sqrt(height * width))
+
+    # photo → coarse
+
+    def _see_whole(self, photo: Photo) -> Scene:
+        """Run the coarse network on the shrunken photo."""
+        size = process_size(*_size(photo), self.config.coarse_size, self.config.keep_aspect)
+        with torch.inference_mode(), self._precision():
+            output: CoarseOutput = self.coarse(self._shrunken([photo.pixels], size))
+        return Scene(photo, output.depth.float(), output.features)
+
+    def _given_depth(self, metres: NDArray[np.floating], scene: Scene) -> Tensor:
+        """Put a given map into the networks' metres, its holes filled from the coarse map."""
+        given = np.asarray(metres, np.float32)
+        if given.ndim != 2 or not (given > 0).any():
+            raise HyperfocalError(f"the given depth must be (h, w) with positive values, not {given.shape}")
+        given = given / np.float32(self.canonical_scale(scene.photo))
+        coarse = F.interpolate(scene.depth, given.shape, mode="bilinear")[0, 0].cpu().numpy()
+        known = np.isfinite(given) & (given > 0)
+        ratio = np.median(given[known] / coarse[known]) if known.any() else 1.0
+        far = 2 * (self.config.sky_from or float(coarse.max()))
+        filled = np.where(known, given, np.where(np.isposinf(given), far, coarse * ratio))
+        return torch.from_numpy(filled.astype(np.float32))[None, None].to(self.device)
+
+    # tiles → refine → merge
+
+    def _see_tiles(
+        self,
+        scene: Scene,
+        tiling: str,
+        seed: int,
+        tile_batch: int | None,
+        on_progress: Progress | None,
+        report: Report,
+    ) -> FloatMap:
+        """Return the depth (H, W) in the networks' metres: merged tiles, or the coarse map enlarged."""
+        height, width = _size(scene.photo)
+        boxes = plan(height, width, tiling, tile_size=self.config.tile_size, seed=seed)
+        if self.refiner is None or not boxes:
+            return np.asarray(self._enlarged(scene.depth, (height, width))[0])
+        report.tiles = len(boxes)
+        merger = Merger(height, width)
+        weight = tile_weight(tiling, boxes[0].height, boxes[0].width)
+        batch = tile_batch or (1 if self.device.type == "cpu" else 8)
+        done = 0
+        while done < len(boxes):
+            now = boxes[done : done + batch]
+            try:
+                depths, refined = self._refined(scene, now)
+            except torch.OutOfMemoryError:
+                if batch == 1:
+                    raise HyperfocalError(
+                        f"{self.device} has no memory for one tile; try --device cpu"
+                    ) from None
+                batch //= 2
+                torch.cuda.empty_cache()
+                continue
+            for box, depth in zip(now, depths, strict=True):
+                merger.add(depth, weight, box)
+            done += len(now)
+            report.refined += refined
+            if on_progress is not None:
+                on_progress(done, len(boxes))
+        return merger.result()
+
+    @torch.inference_mode()
+    def _refined(self, scene: Scene, boxes: Sequence[Box]) -> tuple[FloatMap, int]:
+        """Return the depth (n, h, w) of `boxes` at the photo's resolution, and how many were refined."""
+        refiner = cast(Refiner, self.refiner)
+        pixels, photo_size = scene.photo.pixels, _size(scene.photo)
+        size = process_size(boxes[0].height, boxes[0].width, self.config.tile_size, self.config.keep_aspect)
+        tiles = self._shrunken([pixels[box.slices] for box in boxes], size)
+        blank = flat(tiles)
+        where = torch.tensor(boxes, dtype=torch.float32, device=self.device)
+        [depth] = crop_maps([scene.depth], where, photo_size, [size])
+        seeing = ~sees_nothing(blank)
+        if seeing.any():
+            features = crop_maps(scene.features, where[seeing], photo_size, refiner.feature_sizes(*size))
+            with self._precision():
+                refined = refiner(tiles[seeing], depth[seeing], features).float()
+            if (
+                self.config.sky_from is not None
+            ):  # far sky stays far where nothing in the tile speaks against it
+                refined = torch.where(
+                    (depth[seeing] >= self.config.sky_from) & blank[seeing], depth[seeing], refined
+                )
+            depth[seeing] = refined
+        return self._enlarged(depth, (boxes[0].height, boxes[0].width)), int(seeing.sum())
+
+    # merge → depth map
+
+    def _finish(self, depth: FloatMap, photo: Photo, tiling: str) -> DepthMap:
+        """Turn the networks' depth into metres, and what is as far as the sky into inf; in place."""
+        sky = None if self.config.sky_from is None else depth >= self.config.sky_from
+        depth *= np.float32(self.canonical_scale(photo))
+        np.maximum(depth, np.float32(NEAREST), out=depth)
+        if sky is not None:
+            depth[sky] = np.inf
+        meta = {"model": self.name, "tiling": tiling}
+        return DepthMap(depth, photo.camera.matrix, photo.camera.source, None, meta)
+
+    # pixels, sizes and precision
+
+    def _shrunken(self, pictures: Sequence[NDArray[np.uint8]], size: tuple[int, int]) -> Tensor:
+        """Return pictures (n, 3, *size) in [0, 1] on the device.
+
+        Our own models average areas when they shrink (no aliasing, as they were trained). The papers' models
+        were trained on bilinear samples with the corners aligned and no antialiasing, so they get that.
+        """
+        if self.config.keep_aspect:
+            arrays = [np.asarray(_area_resized(picture, size)) for picture in pictures]
+            batch = torch.from_numpy(np.stack(arrays)).to(self.device).permute(0, 3, 1, 2).float() / 255
+        else:
+            raw = [
+                torch.from_numpy(np.ascontiguousarray(p)).to(self.device).permute(2, 0, 1).float()
+                for p in pictures
+            ]
+            batch = (
+                torch.stack(
+                    [F.interpolate(r[None], size, mode="bilinear", align_corners=True)[0] for r in raw]
+                )
+                / 255
+            )
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def _enlarged(self, depth: Tensor, size: tuple[int, int]) -> FloatMap:
+        """Return (n, 1, h, w) as (n, *size) on the CPU, in the geometry in which the picture was shrunk."""
+        large = F.interpolate(depth, size, mode="bilinear", align_corners=not self.config.keep_aspect)
+        return np.asarray(large[:, 0].cpu().numpy(), np.float32)
+
+    def _precision(self) -> torch.autocast | nullcontext[None]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+
+def _placed(network: nn.Module, device: torch.device) -> nn.Module:
+    """Put a network on its device for inference, in the layout in which convolutions are fastest."""
+    network.eval().to(device)
+    return network.to(memory_format=torch.channels_last)
+
+
+def _size(photo: Photo) -> tuple[int, int]:
+    return photo.pixels.shape[0], photo.pixels.shape[1]
+
+
+def _area_resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
+    height, width = size
+    shrinks = height * width < picture.shape[0] * picture.shape[1]
+    how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    return Image.fromarray(picture).resize((width, height), how)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; "auto" is cuda, else mps, else cpu.
+
+    Raises:
+        HyperfocalError: there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise HyperfocalError(f"device {name!r} can't be used here: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """Return the precision of that name; "auto" is bfloat16 or float16 on CUDA and float32 elsewhere.
+
+    Raises:
+        HyperfocalError: there is no such precision.
+    """
+    if name == "auto":
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if name not in DTYPES:
+        raise HyperfocalError(f"dtype {name!r}: one of auto, {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def load(model: str | os.PathLike[str] = "nano", *, device: str = "auto", dtype: str = "auto") -> Model:
+    """Load a model.
+
+    Args:
+        model: bundled name, local directory (config.json + model.safetensors) or hub id.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: "auto", "float32", "bfloat16", "float16".
+
+    Raises:
+        HyperfocalError: nothing has that name, the files don't fit, or the device isn't here.
+    """
+    where = choose_device(device)
+    precision = choose_dtype(dtype, where)
+    config, coarse, refiner = checkpoints.load(find(model))
+    log.info("model %s on %s in %s", os.fspath(model), where, str(precision).removeprefix("torch."))
+    return Model(os.fspath(model), config, coarse, refiner, where, precision)
