@@ -96,7 +96,7 @@ def test_exif_orientation(tmp_path, orientation, name):
     smooth = np.linspace(0, 255, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3).astype(np.uint8)
     exif = Image.Exif()
     exif[Base.Orientation] = orientation
-    exif.get_ifd(IFD.Exif)[Base.FocalLengthIn35mmFilm] = 35
+    exif[IFD.Exif] = {Base.FocalLengthIn35mmFilm: 35}
     path = saved(tmp_path, Image.fromarray(smooth), name, exif=exif.tobytes())
     photo = read_photo(path)
     with Image.open(path) as image:
@@ -110,8 +110,8 @@ def test_exif_orientation(tmp_path, orientation, name):
 
 def test_options_override_the_exif(tmp_path, pixels):
     exif = Image.Exif()
-    exif.get_ifd(IFD.Exif)[Base.FocalLengthIn35mmFilm] = 35
-    path = saved(tmp_path, Image.fromarray(pixels), "photo.jpg", exif=exif)
+    exif[IFD.Exif] = {Base.FocalLengthIn35mmFilm: 35}
+    path = saved(tmp_path, Image.fromarray(pixels), "photo.jpg", exif=exif.tobytes())
     assert read_photo(path, fov=90).camera.focal_px == pytest.approx(WIDTH / 2)
     assert read_photo(path, fov=90).camera.source == "fov"
     assert read_photo(path, focal_px=77).camera.focal_px == pytest.approx(77)
@@ -325,14 +325,17 @@ def test_bomb_is_refused_by_its_header_before_it_is_decoded(tmp_path, monkeypatc
     refused(path, "bomb.png", "30000x30000", "900000000", "500000000", "--max-pixels")
 
 
-def test_limit_is_ours_and_pillows_is_left_as_it_was(tmp_path, pixels, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    path = saved(tmp_path, Image.fromarray(pixels))
-    assert read_photo(path, max_pixels=WIDTH * HEIGHT).pixels.shape == pixels.shape
-    assert Image.MAX_IMAGE_PIXELS == 10
-    refused(path, "--max-pixels", max_pixels=WIDTH * HEIGHT - 1)
-    assert Image.MAX_IMAGE_PIXELS == 10
-    refused(pixels, "--max-pixels", max_pixels=WIDTH * HEIGHT - 1)
+@pytest.mark.parametrize("name", ["large.png", "large.tif"])
+@pytest.mark.filterwarnings("error")
+def test_limit_is_ours_and_pillows_is_left_as_it_was(tmp_path, monkeypatch, name):
+    width, height, limit = 2048, 1100, 2**20  # more than twice its limit is an error to Pillow
+    path = saved(tmp_path, Image.new("RGB", (width, height)), name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert read_photo(path, max_pixels=width * height).pixels.shape == (height, width, 3)
+    assert limit == Image.MAX_IMAGE_PIXELS
+    refused(path, "--max-pixels", max_pixels=width * height - 1)
+    assert limit == Image.MAX_IMAGE_PIXELS
+    refused(np.zeros((height, width, 3), np.uint8), "--max-pixels", max_pixels=width * height - 1)
 
 
 def test_threads_leave_pillows_limit_as_it_was(tmp_path, pixels):

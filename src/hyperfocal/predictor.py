@@ -48,12 +48,14 @@ class Report:
         tiles: how many the photo was cut into.
         refined: how many of them had anything to see and went through the refiner.
         seconds: of the stages "read", "coarse" and "refine" (tiles, merging and metres included).
+        notes: what the user should hear about the photo.
     """
 
     tiling: str
     tiles: int = 0
     refined: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:
@@ -172,6 +174,7 @@ class Model:
         report = Report(tiling)
         with report.timing("read"):
             read = read_photo(photo, fov=fov, focal_px=focal_px, max_pixels=max_pixels)
+        report.notes = read.notes
         with report.timing("coarse"):
             scene = self._see_whole(read)
         with report.timing("refine"):
@@ -276,9 +279,7 @@ class Model:
                 depths, refined = self._refined(scene, now)
             except torch.OutOfMemoryError:
                 if batch == 1:
-                    raise HyperfocalError(
-                        f"{self.device} has no memory for one tile; try --device cpu"
-                    ) from None
+                    raise HyperfocalError(f"{self.device} has no memory for one tile; try cpu") from None
                 batch //= 2
                 torch.cuda.empty_cache()
                 continue
@@ -305,12 +306,10 @@ class Model:
             features = crop_maps(scene.features, where[seeing], photo_size, refiner.feature_sizes(*size))
             with self._precision():
                 refined = refiner(tiles[seeing], depth[seeing], features).float()
-            if (
-                self.config.sky_from is not None
-            ):  # far sky stays far where nothing in the tile speaks against it
-                refined = torch.where(
-                    (depth[seeing] >= self.config.sky_from) & blank[seeing], depth[seeing], refined
-                )
+            if self.config.sky_from is not None:
+                # Far sky stays far where nothing in the tile speaks against it.
+                clear = (depth[seeing] >= self.config.sky_from) & blank[seeing]
+                refined = torch.where(clear, depth[seeing], refined)
             depth[seeing] = refined
         return self._enlarged(depth, (boxes[0].height, boxes[0].width)), int(seeing.sum())
 
@@ -318,6 +317,8 @@ class Model:
 
     def _finish(self, depth: FloatMap, photo: Photo, tiling: str) -> DepthMap:
         """Turn the networks' depth into metres, and what is as far as the sky into inf; in place."""
+        if np.isnan(depth.min()):
+            raise HyperfocalError(f"model {self.name!r} gave NaN in {_dtype_name(self.dtype)}; try float32")
         sky = None if self.config.sky_from is None else depth >= self.config.sky_from
         depth *= np.float32(self.canonical_scale(photo))
         np.maximum(depth, np.float32(NEAREST), out=depth)
@@ -371,6 +372,10 @@ def _size(photo: Photo) -> tuple[int, int]:
     return photo.pixels.shape[0], photo.pixels.shape[1]
 
 
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _area_resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
     height, width = size
     shrinks = height * width < picture.shape[0] * picture.shape[1]
@@ -395,15 +400,15 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Return the precision of that name; "auto" is bfloat16 or float16 on CUDA and float32 elsewhere.
+    """Return the precision of that name; "auto" is float16 on CUDA and float32 elsewhere.
+
+    Not bfloat16: its 8 bits turn a depth map into terraces of one or two percent.
 
     Raises:
         HyperfocalError: there is no such precision.
     """
     if name == "auto":
-        if device.type != "cuda":
-            return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.float16 if device.type == "cuda" else torch.float32
     if name not in DTYPES:
         raise HyperfocalError(f"dtype {name!r}: one of auto, {', '.join(DTYPES)}")
     return DTYPES[name]
@@ -423,5 +428,5 @@ def load(model: str | os.PathLike[str] = "nano", *, device: str = "auto", dtype:
     where = choose_device(device)
     precision = choose_dtype(dtype, where)
     config, coarse, refiner = checkpoints.load(find(model))
-    log.info("model %s on %s in %s", os.fspath(model), where, str(precision).removeprefix("torch."))
+    log.info("model %s on %s in %s", os.fspath(model), where, _dtype_name(precision))
     return Model(os.fspath(model), config, coarse, refiner, where, precision)

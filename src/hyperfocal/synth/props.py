@@ -1,18 +1,22 @@
-"""Things that scenes are made of. Each function adds one object with its foot at `at`, facing `yaw`, in metres.
+"""Things that scenes are made of.
 
+Each function adds one object with its foot at `at` (metres), turned by `yaw` (radians); fronts face local +y.
 Meshes that take time to build (trees, rocks, turned vessels) come from a small stock that scenes share.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hyperfocal.synth import shapes
-from hyperfocal.synth.scene import Matrix, Scene, tilt_matrix, yaw_matrix
+from hyperfocal.synth.scene import Material, Scene, Vector, tilt_matrix, up, yaw_matrix
 from hyperfocal.synth.shapes import Mesh
 
 VARIANTS = 6
+VESSELS = 2 * VARIANTS
 
 
 @lru_cache(maxsize=2)
@@ -21,13 +25,14 @@ def stock(seed: int) -> dict[str, Mesh]:
     rng = np.random.default_rng([seed, 77])
     out: dict[str, Mesh] = {}
     for i in range(VARIANTS):
-        out[f"trunk{i}"], out[f"crown{i}"] = shapes.tree(rng, int(rng.integers(1200, 3500)), rng.uniform(0.014, 0.03))
+        leaf_count, leaf_size = int(rng.integers(1200, 3500)), rng.uniform(0.014, 0.03)
+        out[f"trunk{i}"], out[f"crown{i}"] = shapes.tree(rng, leaf_count, leaf_size)
         out[f"stem{i}"], out[f"needles{i}"] = shapes.conifer(rng, 3000)
         out[f"bush{i}"] = shapes.bush(rng, 700, rng.uniform(0.03, 0.08))
         out[f"tuft{i}"] = shapes.tuft(rng, int(rng.integers(8, 20)))
         out[f"rock{i}"] = shapes.rock(rng, rng.uniform(0.1, 0.4))
         out[f"car{i}"], out[f"glass{i}"] = _car_body(rng)
-    for i in range(2 * VARIANTS):
+    for i in range(VESSELS):
         out[f"vessel{i}"] = shapes.revolution(_vessel_profile(rng), 28)
     return out
 
@@ -37,10 +42,14 @@ def _car_body(rng: np.random.Generator) -> tuple[Mesh, Mesh]:
     nose, tail = rng.uniform(0.18, 0.3), rng.uniform(0.0, 0.2)
     belt = rng.uniform(0.48, 0.6)
     front, rear = 0.5 - nose, -0.5 + tail
-    lower = [(-0.5, 0.12), (-0.49, belt), (rear, belt + 0.02), (front, belt), (0.47, belt - 0.12), (0.5, 0.3), (0.49, 0.12)]
-    cabin = [(rear + 0.01, belt), (rear + rng.uniform(0.02, 0.12), 0.97), (front - rng.uniform(0.12, 0.2), 1.0), (front, belt)]
+    bonnet = [(front, belt), (0.47, belt - 0.12), (0.5, 0.3), (0.49, 0.12)]
+    lower = [(-0.5, 0.12), (-0.49, belt), (rear, belt + 0.02), *bonnet]
+    roof_rear, roof_front = rear + rng.uniform(0.02, 0.12), front - rng.uniform(0.12, 0.2)
+    cabin = [(rear + 0.01, belt), (roof_rear, 0.97), (roof_front, 1.0), (front, belt)]
     pillars = [(y * 0.99, z) for y, z in cabin]
-    roof = shapes.transformed(shapes.box(), (0.78, (front - rear) * 0.62, 0.03), (0, (front + rear) / 2, 0.985))
+    roof = shapes.transformed(
+        shapes.box(), (0.78, (front - rear) * 0.62, 0.03), (0, (front + rear) / 2, 0.985)
+    )
     return (
         shapes.merge(shapes.extrusion(lower, 0.05), roof),
         shapes.transformed(shapes.extrusion(pillars, 0.08), (0.86, 1, 1)),
@@ -58,296 +67,316 @@ def _vessel_profile(rng: np.random.Generator) -> list[tuple[float, float]]:
     return outside + inside
 
 
-def _local(at: ArrayLike, yaw: float) -> tuple[Matrix, Matrix]:
-    return np.asarray(at, float), yaw_matrix(yaw)
+def _frame(at: ArrayLike, yaw: float) -> Callable[[float, float, float], Vector]:
+    """Return the map from an object's own coordinates to the world's."""
+    foot, turn = np.asarray(at, float), yaw_matrix(yaw)
+    return lambda x, y, z: np.asarray(foot + turn @ [x, y, z])
 
 
 def tree(s: Scene, at: ArrayLike, height: float) -> None:
     """A leafy tree, a bare one now and then, or a conifer."""
-    i, yaw = s.rng.integers(VARIANTS), float(s.rng.uniform(0, 6.28))
+    i, yaw = s.rng.integers(VARIANTS), s.yaw()
     bark, leaf = s.material("wood", 1.0, 0.05), s.material("foliage", 3.0, 0.15)
-    size = np.array([1, 1, 1]) * height
     if s.rng.random() < 0.25:
-        s.add(f"stem{i}", at, size, bark, yaw)
-        s.add(f"needles{i}", at, size, leaf, yaw)
+        s.add(f"stem{i}", at, height, bark, yaw)
+        s.add(f"needles{i}", at, height, leaf, yaw)
         return
-    s.add(f"trunk{i}", at, size, bark, yaw)
+    s.add(f"trunk{i}", at, height, bark, yaw)
     if s.rng.random() < 0.85:
-        s.add(f"crown{i}", at, size, leaf, yaw)
+        s.add(f"crown{i}", at, height, leaf, yaw)
 
 
 def bush(s: Scene, at: ArrayLike, size: float) -> None:
     """A leafy shrub."""
     leaf = s.material("foliage", 3.0, 0.1)
-    s.add(f"bush{s.rng.integers(VARIANTS)}", at, size * s.rng.uniform(0.7, 1.3, 3), leaf, float(s.rng.uniform(0, 6.28)))
+    i = s.rng.integers(VARIANTS)
+    s.add(f"bush{i}", at, size * s.rng.uniform(0.7, 1.3, 3), leaf, s.yaw())
 
 
 def rock(s: Scene, at: ArrayLike, size: float) -> None:
     """A boulder half in the ground."""
-    m = s.material(str(s.rng.choice(["noise", "ground"])), 0.6, 0.1)
-    s.add(f"rock{s.rng.integers(VARIANTS)}", at, size * s.rng.uniform(0.6, 1.4, 3), m, float(s.rng.uniform(0, 6.28)))
+    stone = s.material(s.pick("noise", "ground"), 0.6, 0.1)
+    i = s.rng.integers(VARIANTS)
+    s.add(f"rock{i}", at, size * s.rng.uniform(0.6, 1.4, 3), stone, s.yaw())
 
 
 def car(s: Scene, at: ArrayLike, yaw: float) -> None:
     """A car or van, length along its local y."""
-    rng, (p, turn) = s.rng, _local(at, yaw)
-    w, length, h = rng.uniform(1.65, 2.0), rng.uniform(3.6, 5.2), rng.choice([rng.uniform(1.35, 1.65), rng.uniform(1.8, 2.4)])
+    rng, here = s.rng, _frame(at, yaw)
+    w, length = rng.uniform(1.65, 2.0), rng.uniform(3.6, 5.2)
+    h = rng.choice([rng.uniform(1.35, 1.65), rng.uniform(1.8, 2.4)])
     i = rng.integers(VARIANTS)
-    s.add(f"car{i}", p, (w, length, h), s.material("paint", 0.3, 0.7), yaw)
-    s.add(f"glass{i}", p, (w, length, h * 0.985), s.material("paint", 0.3, 0.85, 0.9)._replace(tint=(0.12, 0.13, 0.15)), yaw)
+    s.add(f"car{i}", at, (w, length, h), s.material("paint", 0.3, 0.7), yaw)
+    glass = s.material("paint", 0.3, 0.85, 0.9)._replace(tint=(0.12, 0.13, 0.15))
+    s.add(f"glass{i}", at, (w, length, h * 0.985), glass, yaw)
     dark = s.material("metal", 1.0, 0.2)._replace(tint=(0.15, 0.15, 0.15))
     hub = s.material("metal", 1.0, 0.6)
     for side in (-0.46, 0.46):
         for end in (-0.32, 0.31):
-            q = p + turn @ [side * w, end * length, 0.33]
-            s.add("tyre", q, (1.6, 0.66, 0.66), dark, yaw)
-            s.add("sphere", q, (0.16, 0.42, 0.42), hub, yaw)
+            wheel = here(side * w, end * length, 0.33)
+            s.add("tyre", wheel, (1.6, 0.66, 0.66), dark, yaw)
+            s.add("sphere", wheel, (0.16, 0.42, 0.42), hub, yaw)
     for side in (-0.36, 0.36):
         lamp = s.material("paint", 1.0, 0.8)
-        s.add("sphere", p + turn @ [side * w, 0.485 * length, 0.42 * h], (0.3, 0.16, 0.14), lamp._replace(tint=(3, 3, 3)), yaw)
-        s.add("sphere", p + turn @ [side * w, -0.49 * length, 0.5 * h], (0.25, 0.1, 0.16), lamp._replace(tint=(2, 0.1, 0.1)), yaw)
+        white, red = lamp._replace(tint=(3, 3, 3)), lamp._replace(tint=(2, 0.1, 0.1))
+        s.add("sphere", here(side * w, 0.485 * length, 0.42 * h), (0.3, 0.16, 0.14), white, yaw)
+        s.add("sphere", here(side * w, -0.49 * length, 0.5 * h), (0.25, 0.1, 0.16), red, yaw)
 
 
-def person(s: Scene, at: ArrayLike, yaw: float, height: float | None = None, seated: bool = False) -> None:
-    """A figure: head, hair, trunk, arms and legs in a walking, standing or seated pose."""
-    rng, (p, turn) = s.rng, _local(at, yaw)
-    h = height if height is not None else float(np.clip(rng.normal(1.7, 0.12), 1.1, 1.95))
-    skin = s.material("paint", 1.0, 0.3)._replace(tint=tuple(np.array([1.5, 1.1, 0.9]) * rng.uniform(0.4, 1.2)))  # type: ignore[arg-type]
-    top, trousers, shoes = s.material("cloth", 2.0, 0.1), s.material(str(rng.choice(["cloth", "paint"])), 2.0, 0.1), s.material("paint", 1.0)
+def _skin(s: Scene) -> Material:
+    paint = s.material("paint", 1.0, 0.3)
+    tone = s.rng.uniform(0.4, 1.2)
+    return paint._replace(tint=(1.5 * tone, 1.1 * tone, 0.9 * tone))
+
+
+def person(s: Scene, at: ArrayLike, yaw: float) -> None:
+    """A figure, standing or walking: head, hair, trunk, arms and legs."""
+    rng, here = s.rng, _frame(at, yaw)
+    h = float(np.clip(rng.normal(1.7, 0.12), 1.1, 1.95))
+    hip = 0.5 * h
+    skin, top = _skin(s), s.material("cloth", 2.0, 0.1)
+    trousers, shoes = s.material(s.pick("cloth", "paint"), 2.0, 0.1), s.material("paint", 1.0)
     hair = s.material("wood", 3.0, 0.2)
-    hip = 0.27 * h if seated else 0.5 * h
 
-    def limb(a: ArrayLike, b: ArrayLike, thick: float, m: object) -> None:
-        pa, pb = p + turn @ np.asarray(a, float), p + turn @ np.asarray(b, float)
-        s.beam(pa, pb, thick, m, "cylinder")  # type: ignore[arg-type]
-        s.add("sphere", pb, thick, m)  # type: ignore[arg-type]
+    def limb(a: Vector, b: Vector, thickness: float, material: Material) -> None:
+        s.beam(a, b, thickness * h, material)
+        s.add("sphere", b, thickness * h, material)
 
-    stride = 0.0 if seated else float(rng.uniform(0, 0.16)) * h
+    def ball(y: float, z: float, size: ArrayLike, material: Material) -> None:
+        s.add("sphere", here(0, y * h, hip + z * h), np.multiply(size, h), material, yaw)
+
+    stride = rng.uniform(0, 0.16) * h
     for side, sign in ((-1, 1), (1, -1)):
-        foot_hip = [side * 0.06 * h, 0, hip]
-        if seated:
-            knee, foot = [side * 0.07 * h, 0.25 * h, hip], [side * 0.07 * h, 0.27 * h, 0.02 * h]
-        else:
-            foot = [side * 0.06 * h, sign * stride, 0.03 * h]
-            knee = [side * 0.06 * h, sign * stride * 0.6 + 0.02 * h, 0.27 * h]
-        limb(foot_hip, knee, 0.095 * h, trousers)
-        limb(knee, foot, 0.07 * h, trousers)
-        s.add("sphere", p + turn @ np.add(foot, [0, 0.04 * h, 0]), (0.06 * h, 0.15 * h, 0.06 * h), shoes, yaw)
-        elbow = [side * 0.15 * h, -sign * stride * 0.4, hip + 0.13 * h]
-        hand = [side * 0.14 * h, float(rng.uniform(0, 0.22)) * h - sign * stride * 0.5, hip + float(rng.uniform(-0.03, 0.2)) * h]
-        limb([side * 0.125 * h, 0, hip + 0.31 * h], elbow, 0.06 * h, top)
-        limb(elbow, hand, 0.05 * h, skin if rng.random() < 0.5 else top)
-    s.add("sphere", p + turn @ [0, 0, hip + 0.17 * h], (0.24 * h, 0.15 * h, 0.42 * h), top, yaw)
-    s.add("sphere", p + turn @ [0, 0, hip + 0.29 * h], (0.28 * h, 0.13 * h, 0.12 * h), top, yaw)
-    limb([0, 0, hip + 0.34 * h], [0, 0.01 * h, hip + 0.38 * h], 0.06 * h, skin)
-    s.add("sphere", p + turn @ [0, 0.01 * h, hip + 0.43 * h], (0.095 * h, 0.115 * h, 0.14 * h), skin, yaw)
-    s.add("sphere", p + turn @ [0, -0.005 * h, hip + 0.45 * h], (0.105 * h, 0.115 * h, 0.12 * h), hair, yaw)
+        x, swing = side * 0.06 * h, sign * stride
+        knee = here(x, swing * 0.6 + 0.02 * h, 0.27 * h)
+        limb(here(x, 0, hip), knee, 0.095, trousers)
+        limb(knee, here(x, swing, 0.03 * h), 0.07, trousers)
+        s.add("sphere", here(x, swing + 0.04 * h, 0.03 * h), (0.06 * h, 0.15 * h, 0.06 * h), shoes, yaw)
+        elbow = here(side * 0.15 * h, -swing * 0.4, hip + 0.13 * h)
+        reach, lift = rng.uniform(0, 0.22) * h, rng.uniform(-0.03, 0.2) * h
+        hand = here(side * 0.14 * h, reach - swing * 0.5, hip + lift)
+        limb(here(side * 0.125 * h, 0, hip + 0.31 * h), elbow, 0.06, top)
+        limb(elbow, hand, 0.05, skin if rng.random() < 0.5 else top)
+    ball(0, 0.17, (0.24, 0.15, 0.42), top)
+    ball(0, 0.29, (0.28, 0.13, 0.12), top)
+    limb(here(0, 0, hip + 0.34 * h), here(0, 0.01 * h, hip + 0.38 * h), 0.06, skin)
+    ball(0.01, 0.43, (0.095, 0.115, 0.14), skin)
+    ball(-0.005, 0.45, (0.105, 0.115, 0.12), hair)
 
 
 def fence(s: Scene, a: ArrayLike, b: ArrayLike, height: float) -> None:
-    """Bars, pickets, rails or a diagonal net between two points."""
+    """Bars, rails, a diagonal net or pickets between two points."""
     rng, p, q = s.rng, np.asarray(a, float), np.asarray(b, float)
-    length = float(np.linalg.norm(q - p))
-    m = s.material(str(rng.choice(["metal", "wood", "paint"])), 1.0)
-    kind = rng.integers(4)
-    posts = max(2, int(length / 2.2))
-    up = np.array([0, 0, height])
-    for t in np.linspace(0, 1, posts):
-        s.block(p + (q - p) * t, (0.07, 0.07, height * 1.05), m)
-    for z in (0.1, 0.95) if kind != 1 else (0.25, 0.5, 0.75, 1.0):
-        s.beam(p + up * z, q + up * z, 0.035, m)
-    if kind == 0 or kind == 3:
-        step, width = (0.13, 0.018) if kind == 0 else (0.16, 0.09)
-        yaw = float(np.arctan2(q[1] - p[1], q[0] - p[0]))
+    along = q - p
+    length = float(np.linalg.norm(along))
+    m = s.material(s.pick("metal", "wood", "paint"), 1.0)
+    kind = ("bars", "rails", "net", "pickets")[rng.integers(4)]
+    for t in np.linspace(0, 1, max(2, int(length / 2.2))):
+        s.block(p + along * t, (0.07, 0.07, height * 1.05), m)
+    for z in (0.25, 0.5, 0.75, 1.0) if kind == "rails" else (0.1, 0.95):
+        s.beam(p + up(height) * z, q + up(height) * z, 0.035, m)
+    if kind in ("bars", "pickets"):
+        step, width = (0.13, 0.018) if kind == "bars" else (0.16, 0.09)
+        yaw = float(np.arctan2(along[1], along[0]))
         for t in np.linspace(0, 1, max(2, int(length / step))):
-            s.block(p + (q - p) * t, (width, 0.018, height), m, yaw)
-    if kind == 2:
-        n = min(160, int(length / 0.12))
+            s.block(p + along * t, (width, 0.018, height), m, yaw)
+    if kind == "net":
         reach = height / max(length, 1e-6)
-        for t in np.linspace(-reach, 1, n):
-            for sign in (1, -1):
-                t0, t1 = (t, t + reach) if sign > 0 else (t + reach, t)
-                s.beam(p + (q - p) * t0, p + (q - p) * t1 + up, 0.006, m)
+        for t in np.linspace(-reach, 1, min(160, int(length / 0.12))):
+            for low, high in ((t, t + reach), (t + reach, t)):
+                s.beam(p + along * low, p + along * high + up(height), 0.006, m)
 
 
 def lamp_post(s: Scene, at: ArrayLike, height: float, yaw: float) -> None:
     """A street lamp with an arm."""
-    p, turn = _local(at, yaw)
-    m = s.material("metal", 1.0)
-    s.beam(p, p + [0, 0, height], 0.12, m)
-    tip = p + turn @ [1.3, 0, height + 0.25]
-    s.beam(p + [0, 0, height], tip, 0.06, m)
-    s.block(tip - [0, 0, 0.1], (0.5, 0.2, 0.1), m, yaw)
+    here = _frame(at, yaw)
+    steel = s.material("metal", 1.0)
+    head, tip = here(0, 0, height), here(1.3, 0, height + 0.25)
+    s.beam(at, head, 0.12, steel)
+    s.beam(head, tip, 0.06, steel)
+    s.block(tip - up(0.1), (0.5, 0.2, 0.1), steel, yaw)
 
 
 def sign(s: Scene, at: ArrayLike, yaw: float) -> None:
     """A traffic sign or a placard on a pole."""
-    p, turn = _local(at, yaw)
-    h = float(s.rng.uniform(1.8, 2.8))
-    s.beam(p, p + [0, 0, h], 0.06, s.material("metal", 1.0))
-    face = s.material("poster", float(s.rng.uniform(0.5, 1.2)), 0.3)
+    here = _frame(at, yaw)
+    h = s.rng.uniform(1.8, 2.8)
+    s.beam(at, here(0, 0, h), 0.06, s.material("metal", 1.0))
+    face = s.material("poster", s.rng.uniform(0.5, 1.2), 0.3)
     if s.rng.random() < 0.5:
-        s.add("sphere", p + turn @ [0, -0.05, h - 0.3], (0.65, 0.03, 0.65), face, yaw)
+        s.add("sphere", here(0, -0.05, h - 0.3), (0.65, 0.03, 0.65), face, yaw)
     else:
-        s.block(p + turn @ [0, -0.05, h - 0.7], (s.rng.uniform(0.4, 1.4), 0.03, 0.6), face, yaw)
+        s.block(here(0, -0.05, h - 0.7), (s.rng.uniform(0.4, 1.4), 0.03, 0.6), face, yaw)
 
 
 def bicycle(s: Scene, at: ArrayLike, yaw: float) -> None:
     """Two wheels with spokes, frame, saddle and bars."""
-    p, turn = _local(at, yaw)
+    here = _frame(at, yaw)
     frame, dark = s.material("paint", 1.0, 0.6), s.material("metal", 1.0, 0.4)
-    hubs = [np.array([0, y, 0.34]) for y in (-0.52, 0.52)]
-
-    def bar(a: ArrayLike, b: ArrayLike, thick: float, dark_part: bool = False) -> None:
-        s.beam(p + turn @ np.asarray(a, float), p + turn @ np.asarray(b, float), thick, dark if dark_part else frame)
-
-    for hub in hubs:
-        s.add("ring", p + turn @ hub, 0.68, dark, yaw)
+    back, front = (0.0, -0.52, 0.34), (0.0, 0.52, 0.34)
+    for hub in (back, front):
+        s.add("ring", here(*hub), 0.68, dark, yaw)
         for t in np.linspace(0, 2 * np.pi, 19)[:-1]:
-            bar(hub, hub + 0.33 * np.array([0, np.cos(t), np.sin(t)]), 0.004, True)
-    crank, seat, head = [0, -0.08, 0.3], [0, -0.22, 0.85], [0, 0.38, 0.85]
-    for a, b in ((hubs[0], crank), (hubs[0], seat), (crank, seat), (crank, head), (seat, head), (hubs[1], head), (head, [0, 0.36, 1.0])):
-        bar(a, b, 0.035)
-    bar([-0.27, 0.36, 1.02], [0.27, 0.36, 1.02], 0.025, True)
-    s.add("sphere", p + turn @ [0, -0.24, 0.92], (0.16, 0.27, 0.06), dark, yaw)
+            rim = here(0, hub[1] + 0.33 * np.cos(t), hub[2] + 0.33 * np.sin(t))
+            s.beam(here(*hub), rim, 0.004, dark)
+    crank, seat, head, stem = (0, -0.08, 0.3), (0, -0.22, 0.85), (0, 0.38, 0.85), (0, 0.36, 1.0)
+    tubes = [(back, crank), (back, seat), (crank, seat), (crank, head), (seat, head), (front, head)]
+    for a, b in (*tubes, (head, stem)):
+        s.beam(here(*a), here(*b), 0.035, frame)
+    s.beam(here(-0.27, 0.36, 1.02), here(0.27, 0.36, 1.02), 0.025, dark)
+    s.add("sphere", here(0, -0.24, 0.92), (0.16, 0.27, 0.06), dark, yaw)
 
 
 def chair(s: Scene, at: ArrayLike, yaw: float) -> None:
-    """A chair with four legs and a back of slats, bars or one board."""
-    rng, (p, turn) = s.rng, _local(at, yaw)
-    wood = s.material(str(rng.choice(["wood", "paint", "metal"])), 1.0)
-    w, d, seat, back = rng.uniform(0.38, 0.5), rng.uniform(0.38, 0.48), rng.uniform(0.42, 0.48), rng.uniform(0.8, 1.1)
-    s.block(p + [0, 0, seat - 0.04], (w, d, 0.04), s.material(str(rng.choice(["cloth", "wood"])), 1.5), yaw)
+    """A chair with four legs and a back of one board, slats or bars."""
+    rng, here = s.rng, _frame(at, yaw)
+    wood = s.material(s.pick("wood", "paint", "metal"), 1.0)
+    w, d = rng.uniform(0.38, 0.5), rng.uniform(0.38, 0.48)
+    seat, back = rng.uniform(0.42, 0.48), rng.uniform(0.8, 1.1)
+    s.block(here(0, 0, seat - 0.04), (w, d, 0.04), s.material(s.pick("cloth", "wood"), 1.5), yaw)
     thick = rng.uniform(0.02, 0.045)
     for x in (-w / 2 + 0.03, w / 2 - 0.03):
-        s.beam(p + turn @ [x, d / 2 - 0.03, 0], p + turn @ [x, d / 2 - 0.03, seat], thick, wood)
-        s.beam(p + turn @ [x, -d / 2 + 0.03, 0], p + turn @ [x, -d / 2 - 0.03, back], thick, wood)
-    kind = rng.integers(3)
-    if kind == 0:
-        s.block(p + turn @ [0, -d / 2, seat + 0.12], (w, 0.025, back - seat - 0.12), wood, yaw)
-    elif kind == 1:
+        s.beam(here(x, d / 2 - 0.03, 0), here(x, d / 2 - 0.03, seat), thick, wood)
+        s.beam(here(x, -d / 2 + 0.03, 0), here(x, -d / 2 - 0.03, back), thick, wood)
+    kind = ("board", "slats", "bars")[rng.integers(3)]
+    if kind == "board":
+        s.block(here(0, -d / 2, seat + 0.12), (w, 0.025, back - seat - 0.12), wood, yaw)
+    elif kind == "slats":
         for z in np.linspace(seat + 0.12, back - 0.05, 4):
-            s.block(p + turn @ [0, -d / 2 - 0.01, z], (w, 0.02, 0.05), wood, yaw)
+            s.block(here(0, -d / 2 - 0.01, z), (w, 0.02, 0.05), wood, yaw)
     else:
         for x in np.linspace(-w / 2, w / 2, 6)[1:-1]:
-            s.beam(p + turn @ [x, -d / 2, seat], p + turn @ [x, -d / 2 - 0.02, back], 0.016, wood)
-        s.block(p + turn @ [0, -d / 2 - 0.02, back - 0.06], (w, 0.025, 0.07), wood, yaw)
+            s.beam(here(x, -d / 2, seat), here(x, -d / 2 - 0.02, back), 0.016, wood)
+        s.block(here(0, -d / 2 - 0.02, back - 0.06), (w, 0.025, 0.07), wood, yaw)
 
 
 def clutter(s: Scene, at: ArrayLike, size: float) -> None:
-    """A small thing to stand on a table, a shelf or the floor."""
+    """A small thing to stand on a table, a shelf or the floor: box, ball, stone, can or vessel."""
     rng, p = s.rng, np.asarray(at, float)
-    m = s.material(str(rng.choice(["paint", "wood", "cloth", "poster", "metal", "noise", "checker"])), float(rng.uniform(1, 5)))
-    yaw = float(rng.uniform(0, 6.28))
-    kind = rng.integers(6)
-    if kind == 0:
+    kind = s.pick("paint", "wood", "cloth", "poster", "metal", "noise", "checker")
+    m, yaw = s.material(kind, rng.uniform(1, 5)), s.yaw()
+    thing = ("box", "ball", "stone", "can", "vessel", "vessel")[rng.integers(6)]
+    if thing == "box":
         s.block(p, size * rng.uniform(0.3, 1.1, 3), m, yaw)
-    elif kind == 1:
-        s.add("sphere", p + [0, 0, size * 0.35], size * 0.7, m, yaw)
-    elif kind == 2:
-        s.add(f"rock{rng.integers(VARIANTS)}", p + [0, 0, size * 0.3], size * rng.uniform(0.5, 0.8, 3), m, yaw)
-    elif kind == 3:
+    elif thing == "ball":
+        s.add("sphere", p + up(size * 0.35), size * 0.7, m, yaw)
+    elif thing == "stone":
+        i = rng.integers(VARIANTS)
+        s.add(f"rock{i}", p + up(size * 0.3), size * rng.uniform(0.5, 0.8, 3), m, yaw)
+    elif thing == "can":
         d = rng.uniform(0.4, 0.8) * size
         s.add("cylinder", p, (d, d, size * rng.uniform(0.3, 1.4)), m, yaw)
     else:
         w = size * rng.uniform(0.6, 1.2)
-        s.add(f"vessel{rng.integers(2 * VARIANTS)}", p, (w, w, size * rng.uniform(0.8, 2)), m, yaw)
+        s.add(vessel(s), p, (w, w, size * rng.uniform(0.8, 2)), m, yaw)
+
+
+def vessel(s: Scene) -> str:
+    """Draw the name of a bottle, vase, cup, bowl or lampshade of unit height."""
+    return f"vessel{s.rng.integers(VESSELS)}"
 
 
 def plant(s: Scene, at: ArrayLike, height: float) -> None:
-    """A potted plant: bent stems and leaves."""
+    """A potted plant: a bush, or bent stems and leaves."""
     rng, p = s.rng, np.asarray(at, float)
     pot = 0.35 * height
-    s.add(f"vessel{rng.integers(2 * VARIANTS)}", p, (pot, pot, pot), s.material("noise", 2.0))
-    top = p + [0, 0, 0.75 * pot]
+    s.add(vessel(s), p, pot, s.material("noise", 2.0))
+    top = p + up(0.75 * pot)
     if rng.random() < 0.5:
-        s.add(f"bush{rng.integers(VARIANTS)}", top, height * rng.uniform(0.5, 0.8), s.material("foliage", 4.0, 0.2))
+        i = rng.integers(VARIANTS)
+        s.add(f"bush{i}", top, height * rng.uniform(0.5, 0.8), s.material("foliage", 4.0, 0.2))
         return
     stem, leaf = s.material("foliage", 4.0), s.material("foliage", 4.0, 0.25)
-    for _ in range(int(rng.integers(5, 12))):
+    for _ in range(rng.integers(5, 12)):
         tip = top + np.append(rng.normal(size=2) * 0.28, rng.uniform(0.3, 0.75)) * height
         s.beam(top, tip, 0.008, stem)
-        turn = yaw_matrix(float(rng.uniform(0, 6.28))) @ tilt_matrix([1, 0, 0], float(rng.uniform(-0.9, 0.9)))
+        turn = yaw_matrix(s.yaw()) @ tilt_matrix([1, 0, 0], rng.uniform(-0.9, 0.9))
         s.add("sphere", tip, height * np.array([0.1, 0.3, 0.008]), leaf, rotation=turn)
 
 
 def table(s: Scene, at: ArrayLike, yaw: float, size: ArrayLike, things: int) -> None:
-    """A table of (width, depth, height) with `things` on it."""
-    rng, (p, turn) = s.rng, _local(at, yaw)
+    """A table of `size` (width, depth, height) with `things` on it."""
+    rng, here = s.rng, _frame(at, yaw)
     w, d, h = (float(v) for v in np.asarray(size, float))
-    m = s.material(str(rng.choice(["wood", "paint", "noise"])), 1.0)
+    m = s.material(s.pick("wood", "paint", "noise"), 1.0)
     if rng.random() < 0.25:
         w = d = (w + d) / 2
-        s.add("cylinder", p + [0, 0, h - 0.03], (w, d, 0.03), m, yaw)
-        s.beam(p, p + [0, 0, h], 0.07, m)
-        s.add("cylinder", p, (w * 0.5, w * 0.5, 0.02), m)
+        s.add("cylinder", here(0, 0, h - 0.03), (w, d, 0.03), m, yaw)
+        s.beam(at, here(0, 0, h), 0.07, m)
+        s.add("cylinder", at, (w * 0.5, w * 0.5, 0.02), m)
     else:
-        s.block(p + [0, 0, h - 0.04], (w, d, 0.04), m, yaw)
+        s.block(here(0, 0, h - 0.04), (w, d, 0.04), m, yaw)
         thick = rng.uniform(0.03, 0.08)
         for x in (-w / 2 + 0.06, w / 2 - 0.06):
             for y in (-d / 2 + 0.06, d / 2 - 0.06):
-                s.beam(p + turn @ [x, y, 0], p + turn @ [x, y, h - 0.02], thick, m)
+                s.beam(here(x, y, 0), here(x, y, h - 0.02), thick, m)
     for _ in range(things):
-        q = p + turn @ [rng.uniform(-0.42, 0.42) * w, rng.uniform(-0.42, 0.42) * d, h]
-        clutter(s, q, rng.uniform(0.05, 0.22))
+        spot = here(rng.uniform(-0.42, 0.42) * w, rng.uniform(-0.42, 0.42) * d, h)
+        clutter(s, spot, rng.uniform(0.05, 0.22))
 
 
 def shelf(s: Scene, at: ArrayLike, yaw: float, size: ArrayLike, levels: int, goods: float = 1.0) -> None:
-    """An open shelf of (width, depth, height), filled with books, boxes and vessels."""
-    rng, (p, turn) = s.rng, _local(at, yaw)
+    """An open shelf of `size` (width, depth, height), filled with books, boxes and vessels.
+
+    `goods` scales what stands on it: 1 is a bookcase, 2 and more a store.
+    """
+    rng, here = s.rng, _frame(at, yaw)
     w, d, h = (float(v) for v in np.asarray(size, float))
-    board = s.material(str(rng.choice(["wood", "metal", "paint"])), 1.0)
+    board = s.material(s.pick("wood", "metal", "paint"), 1.0)
     for x in (-w / 2, w / 2):
-        s.block(p + turn @ [x, 0, 0], (0.03, d, h), board, yaw)
+        s.block(here(x, 0, 0), (0.03, d, h), board, yaw)
     if rng.random() < 0.5:
-        s.block(p + turn @ [0, -d / 2, 0], (w, 0.01, h), board, yaw)
+        s.block(here(0, -d / 2, 0), (w, 0.01, h), board, yaw)
     gap = h / levels
-    kinds = [s.material(str(k), float(rng.uniform(1, 5))) for k in rng.choice(["poster", "paint", "cloth", "noise", "wood"], 10)]
+    kinds = rng.choice(["poster", "paint", "cloth", "noise", "wood"], 10)
+    coats = [s.material(str(kind), rng.uniform(1, 5)) for kind in kinds]
     for level in range(levels):
         z = level * gap
-        s.block(p + turn @ [0, 0, z], (w, d, 0.025), board, yaw)
+        s.block(here(0, 0, z), (w, d, 0.025), board, yaw)
         x = -w / 2 + 0.03
         while x < w / 2 - 0.1:
-            width = float(rng.uniform(0.02, 0.06) if goods < 1.5 and rng.random() < 0.6 else rng.uniform(0.08, 0.3) * goods)
+            book = goods < 1.5 and rng.random() < 0.6
+            width = rng.uniform(0.02, 0.06) if book else rng.uniform(0.08, 0.3) * goods
             if x + width > w / 2 - 0.02:
                 break
-            high = float(rng.uniform(0.45, 0.9)) * (gap - 0.03)
-            q = p + turn @ [x + width / 2, float(rng.uniform(-0.1, 0.1)) * d, z + 0.025]
-            m = kinds[int(rng.integers(len(kinds)))]
+            high = rng.uniform(0.45, 0.9) * (gap - 0.03)
+            foot = here(x + width / 2, rng.uniform(-0.1, 0.1) * d, z + 0.025)
+            coat = coats[rng.integers(len(coats))]
             if rng.random() < 0.75:
-                s.block(q, (width * 0.96, d * rng.uniform(0.5, 0.85), high), m, yaw)
+                s.block(foot, (width * 0.96, d * rng.uniform(0.5, 0.85), high), coat, yaw)
             elif rng.random() < 0.8:
-                s.add(f"vessel{rng.integers(2 * VARIANTS)}", q, (width, width, high), m, yaw)
+                s.add(vessel(s), foot, (width, width, high), coat, yaw)
             x += width * (1.0 if rng.random() < 0.85 else rng.uniform(1.5, 3))
 
 
 def sofa(s: Scene, at: ArrayLike, yaw: float, width: float) -> None:
     """A sofa or an armchair with cushions."""
-    rng, (p, turn) = s.rng, _local(at, yaw)
-    m = s.material("cloth", 1.5, 0.05)
-    s.block(p, (width, 0.9, 0.42), m, yaw)
-    s.block(p + turn @ [0, -0.35, 0.3], (width, 0.22, 0.55), m, yaw)
+    here = _frame(at, yaw)
+    cover = s.material("cloth", 1.5, 0.05)
+    s.block(at, (width, 0.9, 0.42), cover, yaw)
+    s.block(here(0, -0.35, 0.3), (width, 0.22, 0.55), cover, yaw)
     for x in (-width / 2, width / 2):
-        s.block(p + turn @ [x, 0, 0], (0.2, 0.9, 0.6), m, yaw)
+        s.block(here(x, 0, 0), (0.2, 0.9, 0.6), cover, yaw)
     for x in np.arange(-width / 2 + 0.35, width / 2 - 0.2, 0.6):
-        s.add("sphere", p + turn @ [x, -0.15, 0.6], (0.5, 0.22, 0.45), s.material("cloth", 2.0, 0.05), yaw + float(rng.normal() * 0.2))
+        cushion = s.material("cloth", 2.0, 0.05)
+        s.add("sphere", here(x, -0.15, 0.6), (0.5, 0.22, 0.45), cushion, yaw + s.rng.normal() * 0.2)
 
 
 def bench(s: Scene, at: ArrayLike, yaw: float) -> None:
     """A park bench of slats."""
-    p, turn = _local(at, yaw)
+    here = _frame(at, yaw)
     wood, iron = s.material("wood", 1.0), s.material("metal", 1.0)
     for y in (-0.15, 0.0, 0.15):
-        s.block(p + turn @ [0, y, 0.45], (1.6, 0.12, 0.035), wood, yaw)
+        s.block(here(0, y, 0.45), (1.6, 0.12, 0.035), wood, yaw)
     for z in (0.62, 0.8):
-        s.block(p + turn @ [0, -0.25, z], (1.6, 0.03, 0.12), wood, yaw)
+        s.block(here(0, -0.25, z), (1.6, 0.03, 0.12), wood, yaw)
     for x in (-0.7, 0.7):
-        s.beam(p + turn @ [x, 0.18, 0], p + turn @ [x, 0.18, 0.46], 0.05, iron)
-        s.beam(p + turn @ [x, -0.15, 0], p + turn @ [x, -0.27, 0.92], 0.05, iron)
+        s.beam(here(x, 0.18, 0), here(x, 0.18, 0.46), 0.05, iron)
+        s.beam(here(x, -0.15, 0), here(x, -0.27, 0.92), 0.05, iron)
 
 
 def wires(s: Scene, a: ArrayLike, b: ArrayLike, count: int, sag: float) -> None:
-    """Overhead cables between two poles' tops."""
+    """`count` overhead cables between the tops of two poles, hanging down by `sag` metres."""
     p, q = np.asarray(a, float), np.asarray(b, float)
     m = s.material("metal", 1.0)._replace(tint=(0.2, 0.2, 0.2))
     across = np.cross(q - p, [0, 0, 1.0])
@@ -356,54 +385,75 @@ def wires(s: Scene, a: ArrayLike, b: ArrayLike, count: int, sag: float) -> None:
     for k in range(count):
         path = p + (q - p) * steps + across * 0.35 * (k - (count - 1) / 2)
         path[:, 2] -= 4 * sag * (steps * (1 - steps))[:, 0]
-        for start, end in zip(path[:-1], path[1:], strict=True):
+        for start, end in pairwise(path):
             s.beam(start, end, 0.025, m)
 
 
 def building(s: Scene, at: ArrayLike, yaw: float, size: ArrayLike) -> None:
-    """A house or a block with storeys, a roof, ledges and balconies; (width, depth, height)."""
-    rng, (p, turn) = s.rng, _local(at, yaw)
+    """A house or a block of `size` (width, depth, height) with storeys, a roof, ledges and balconies."""
+    rng, here = s.rng, _frame(at, yaw)
     w, d, h = (float(v) for v in np.asarray(size, float))
     wall = s.material("facade", 1 / rng.uniform(2.4, 3.6), 0.1, 0.5)
-    trim = s.material(str(rng.choice(["paint", "noise", "wood"])), 0.5)
-    s.block(p, (w, d, h), wall, yaw)
+    trim = s.material(s.pick("paint", "noise", "wood"), 0.5)
+    s.block(at, (w, d, h), wall, yaw)
     if rng.random() < 0.5 and h < 12:
-        roof = s.material("masonry", 0.8)
-        pitch = float(rng.uniform(0.35, 0.8))
-        half = d / 2 + 0.4
-        for sgn in (-1, 1):
-            tilt = turn @ tilt_matrix([1, 0, 0], -sgn * pitch)
-            middle = p + turn @ [0, sgn * half / 2, h + half * np.tan(pitch) / 2]
-            s.add("box", middle, (w + 0.8, half / np.cos(pitch), 0.15), roof, rotation=tilt)
-        for x in (-0.3, 0.35):
-            s.block(p + turn @ [x * w, 0, h], (0.6, 0.6, half * np.tan(pitch) + 0.8), trim, yaw)
+        _gable(s, at, yaw, (w, d, h), trim)
     else:
-        s.block(p + [0, 0, h], (w + 0.5, d + 0.5, 0.4), trim, yaw)
-        for _ in range(int(rng.integers(0, 4))):
-            s.block(p + turn @ [rng.uniform(-0.4, 0.4) * w, rng.uniform(-0.4, 0.4) * d, h + 0.4], rng.uniform(0.5, 2.5, 3), trim, yaw)
+        s.block(here(0, 0, h), (w + 0.5, d + 0.5, 0.4), trim, yaw)
+        for _ in range(rng.integers(0, 4)):
+            spot = here(rng.uniform(-0.4, 0.4) * w, rng.uniform(-0.4, 0.4) * d, h + 0.4)
+            s.block(spot, rng.uniform(0.5, 2.5, 3), trim, yaw)
     rail = s.material("metal", 1.0)
-    storeys = int(h / 3)
-    for k in range(1, storeys):
-        s.block(p + [0, 0, 3.0 * k], (w + 0.12, d + 0.12, 0.1), trim, yaw)
+    for storey in range(1, int(h / 3)):
+        z = 3.0 * storey
+        s.block(here(0, 0, z), (w + 0.12, d + 0.12, 0.1), trim, yaw)
         for x in np.arange(-w / 2 + 2, w / 2 - 1.5, 3.5):
             if rng.random() < 0.3:
                 for side in (-1, 1):
-                    q = [x, side * (d / 2 + 0.55), 3.0 * k]
-                    s.block(p + turn @ q, (2.4, 1.1, 0.12), trim, yaw)
-                    for bx in np.linspace(-1.15, 1.15, 13):
-                        foot = p + turn @ np.add(q, [bx, side * 0.5, 0.1])
-                        s.beam(foot, foot + [0, 0, 1], 0.02, rail)
-                    ends = [p + turn @ np.add(q, [e, side * 0.5, 1.1]) for e in (-1.15, 1.15)]
-                    s.beam(ends[0], ends[1], 0.04, rail)
+                    _balcony(s, here, yaw, (x, side * (d / 2 + 0.55), z), side * 0.5, trim, rail)
+
+
+def _gable(s: Scene, at: ArrayLike, yaw: float, size: tuple[float, float, float], trim: Material) -> None:
+    """A pitched roof and two chimneys on a house of `size`."""
+    here, (w, d, h) = _frame(at, yaw), size
+    roof = s.material("masonry", 0.8)
+    pitch = s.rng.uniform(0.35, 0.8)
+    half = d / 2 + 0.4
+    rise = half * np.tan(pitch)
+    for side in (-1, 1):
+        tilt = yaw_matrix(yaw) @ tilt_matrix([1, 0, 0], -side * pitch)
+        middle = here(0, side * half / 2, h + rise / 2)
+        s.add("box", middle, (w + 0.8, half / np.cos(pitch), 0.15), roof, rotation=tilt)
+    for x in (-0.3, 0.35):
+        s.block(here(x * w, 0, h), (0.6, 0.6, rise + 0.8), trim, yaw)
+
+
+def _balcony(
+    s: Scene,
+    here: Callable[[float, float, float], Vector],
+    yaw: float,
+    middle: tuple[float, float, float],
+    outward: float,
+    trim: Material,
+    rail: Material,
+) -> None:
+    """A slab around `middle` (the building's own coordinates) with bars and a rail `outward` of it."""
+    x, y, z = middle
+    s.block(here(x, y, z), (2.4, 1.1, 0.12), trim, yaw)
+    for bar in np.linspace(-1.15, 1.15, 13):
+        foot = here(x + bar, y + outward, z + 0.1)
+        s.beam(foot, foot + up(1), 0.02, rail)
+    s.beam(here(x - 1.15, y + outward, z + 1.1), here(x + 1.15, y + outward, z + 1.1), 0.04, rail)
 
 
 def pile(s: Scene, at: ArrayLike, radius: float, count: int, size: float) -> None:
-    """Boxes, barrels and pipes standing and lying about."""
+    """`count` boxes, barrels and pipes of about `size` standing and lying about within `radius`."""
     rng, p = s.rng, np.asarray(at, float)
     for _ in range(count):
-        q = p + np.append(rng.normal(size=2) * radius / 2, 0)
+        spot = p + np.append(rng.normal(size=2) * radius / 2, 0)
         if rng.random() < 0.25:
-            e = np.append(rng.normal(size=2) * size, 0.1)
-            s.beam(q + [0, 0, 0.1], q + e * 1.5, rng.uniform(0.05, 0.3) * size, s.material("metal", 1.0))
+            end = np.append(rng.normal(size=2) * size, 0.1)
+            thickness = rng.uniform(0.05, 0.3) * size
+            s.beam(spot + up(0.1), spot + end * 1.5, thickness, s.material("metal", 1.0))
         else:
-            clutter(s, q, size * rng.uniform(0.5, 1.4))
+            clutter(s, spot, size * rng.uniform(0.5, 1.4))

@@ -1,14 +1,16 @@
-"""Meshes in unit size: positions and normals only (textures are projected in the shader, so no mesh needs a UV map).
+"""Meshes in unit size: positions and normals only; the shader projects textures, so no mesh needs a UV map.
 
-The world is in metres with z up. A scene places these meshes many times by instancing.
+A scene places these meshes many times by instancing. z is up.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float32]
+Point = NDArray[np.float64]
 
 
 class Mesh(NamedTuple):
@@ -19,7 +21,8 @@ class Mesh(NamedTuple):
     faces: NDArray[np.int32]
 
 
-def _mesh(positions: object, faces: object, normals: object = None) -> Mesh:
+def _mesh(positions: ArrayLike, faces: ArrayLike, normals: ArrayLike | None = None) -> Mesh:
+    """Return a mesh with unit normals; if none are given, the area-weighted mean of the faces' normals."""
     p = np.asarray(positions, np.float32).reshape(-1, 3)
     f = np.asarray(faces, np.int32).reshape(-1, 3)
     if normals is None:
@@ -43,12 +46,10 @@ def merge(*meshes: Mesh) -> Mesh:
     )
 
 
-def transformed(mesh: Mesh, scale: object = 1.0, shift: object = 0.0, yaw: float = 0.0) -> Mesh:
-    """Return `mesh` scaled per axis, turned about z, then shifted."""
+def transformed(mesh: Mesh, scale: ArrayLike = 1.0, shift: ArrayLike = 0.0) -> Mesh:
+    """Return `mesh` scaled per axis, then shifted."""
     s = np.broadcast_to(np.asarray(scale, np.float32), (3,))
-    c, n = np.cos(yaw), np.sin(yaw)
-    turn = np.array([[c, -n, 0], [n, c, 0], [0, 0, 1]], np.float32)
-    return _mesh((mesh.positions * s) @ turn.T + np.asarray(shift, np.float32), mesh.faces, (mesh.normals / s) @ turn.T)
+    return _mesh(mesh.positions * s + np.asarray(shift, np.float32), mesh.faces, mesh.normals / s)
 
 
 def grid_faces(rows: int, columns: int) -> NDArray[np.int32]:
@@ -60,7 +61,9 @@ def grid_faces(rows: int, columns: int) -> NDArray[np.int32]:
 
 def box() -> Mesh:
     """Return a unit cube centred on the origin, flat shaded."""
-    positions, normals, faces = [], [], []
+    positions: list[NDArray[np.float64]] = []
+    normals: list[NDArray[np.float64]] = []
+    faces: list[list[int]] = []
     for axis in range(3):
         for sign in (-1.0, 1.0):
             n = np.zeros(3)
@@ -79,15 +82,27 @@ def plane() -> Mesh:
     return _mesh([[-0.5, -0.5, 0], [0.5, -0.5, 0], [0.5, 0.5, 0], [-0.5, 0.5, 0]], [[0, 1, 2], [0, 2, 3]])
 
 
-def revolution(profile: object, segments: int = 24) -> Mesh:
+def revolution(profile: ArrayLike, segments: int = 24) -> Mesh:
     """Return the surface swept by the polyline `profile` (n, 2) of (radius, z) about the z axis."""
     r, z = np.asarray(profile, np.float32).T
     angle = np.linspace(0, 2 * np.pi, segments + 1)
-    p = np.stack([r[:, None] * np.cos(angle), r[:, None] * np.sin(angle), np.broadcast_to(z[:, None], (len(r), segments + 1))], -1)
+    p = np.stack(
+        [
+            r[:, None] * np.cos(angle),
+            r[:, None] * np.sin(angle),
+            np.broadcast_to(z[:, None], (len(r), segments + 1)),
+        ],
+        -1,
+    )
     slope = np.stack([np.gradient(z), -np.gradient(r)], -1)
     slope /= np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-9)
     n = np.stack(
-        [slope[:, :1] * np.cos(angle), slope[:, :1] * np.sin(angle), np.broadcast_to(slope[:, 1:], (len(r), segments + 1))], -1
+        [
+            slope[:, :1] * np.cos(angle),
+            slope[:, :1] * np.sin(angle),
+            np.broadcast_to(slope[:, 1:], (len(r), segments + 1)),
+        ],
+        -1,
     )
     return _mesh(p, grid_faces(len(r), segments + 1), n)
 
@@ -118,12 +133,16 @@ def torus(thickness: float, segments: int = 32) -> Mesh:
     b = np.linspace(0, 2 * np.pi, 9)[None]
     radius = 0.5 - thickness
     ring = radius + thickness * np.cos(b)
-    p = np.stack([np.broadcast_to(thickness * np.sin(b), (segments + 1, 9)), ring * np.cos(a), ring * np.sin(a)], -1)
-    n = np.stack([np.broadcast_to(np.sin(b), (segments + 1, 9)), np.cos(b) * np.cos(a), np.cos(b) * np.sin(a)], -1)
+    p = np.stack(
+        [np.broadcast_to(thickness * np.sin(b), (segments + 1, 9)), ring * np.cos(a), ring * np.sin(a)], -1
+    )
+    n = np.stack(
+        [np.broadcast_to(np.sin(b), (segments + 1, 9)), np.cos(b) * np.cos(a), np.cos(b) * np.sin(a)], -1
+    )
     return _mesh(p, grid_faces(segments + 1, 9), n)
 
 
-def tube(path: object, radius: object, segments: int = 6) -> Mesh:
+def tube(path: ArrayLike, radius: ArrayLike, segments: int = 6) -> Mesh:
     """Return a tube along the polyline `path` (n, 3) with a radius at every point."""
     p = np.asarray(path, np.float32)
     r = np.broadcast_to(np.asarray(radius, np.float32), (len(p),))
@@ -138,8 +157,8 @@ def tube(path: object, radius: object, segments: int = 6) -> Mesh:
     return _mesh(p[:, None] + out * r[:, None, None], grid_faces(len(p), segments + 1), out)
 
 
-def extrusion(outline: object, bevel: float = 0.06) -> Mesh:
-    """Return the polygon `outline` (n, 2) of (y, z) swept along x from -0.5 to 0.5, flat shaded, edges pulled in.
+def extrusion(outline: ArrayLike, bevel: float = 0.06) -> Mesh:
+    """Return the polygon `outline` (n, 2) of (y, z) swept along x from -0.5 to 0.5, flat shaded.
 
     The polygon must be star-shaped about its mean; `bevel` narrows the two ends.
     """
@@ -148,7 +167,7 @@ def extrusion(outline: object, bevel: float = 0.06) -> Mesh:
     sections = [(-0.5, 1 - bevel), (-0.5 + bevel, 1.0), (0.5 - bevel, 1.0), (0.5, 1 - bevel)]
     rings = [np.column_stack([np.full(len(o), x), centre + (o - centre) * s]) for x, s in sections]
     positions: list[Array] = []
-    for a, b in zip(rings[:-1], rings[1:], strict=True):
+    for a, b in pairwise(rings):
         for i in range(len(o)):
             j = (i + 1) % len(o)
             positions += [a[i], a[j], b[j], a[i], b[j], b[i]]
@@ -176,27 +195,28 @@ def leaves(rng: np.random.Generator, centres: Array, size: float) -> Mesh:
 def tree(rng: np.random.Generator, leaf_count: int, leaf_size: float = 0.02) -> tuple[Mesh, Mesh]:
     """Return (wood, foliage) of a tree of about unit height with its foot at the origin."""
     parts: list[Mesh] = []
-    tips: list[Array] = []
+    tips: list[ArrayLike] = []
     droop = rng.uniform(-0.15, 0.2)
     spread = rng.uniform(0.45, 0.75)
 
-    def grow(foot: Array, direction: Array, length: float, radius: float, depth: int) -> None:
-        points = [foot]
+    def grow(foot: Point, direction: Point, length: float, radius: float, depth: int) -> None:
+        points: list[Point] = [foot]
         for _ in range(4):
             direction = direction + rng.normal(size=3) * 0.12
-            direction = direction / np.linalg.norm(direction)
+            direction /= np.linalg.norm(direction)
             points.append(points[-1] + direction * length / 4)
         parts.append(tube(points, np.linspace(radius, radius * 0.6, 5), 7 if depth < 2 else 4))
         if depth >= 2:
             tips.extend(points[2:])
         if depth >= 4:
             return
-        for _ in range(int(rng.integers(2, 5)) if depth else int(rng.integers(3, 6))):
+        for _ in range(rng.integers(2, 5) if depth else rng.integers(3, 6)):
             e = direction + rng.normal(size=3) * spread
             e[2] += droop
-            grow(points[-1 - int(rng.integers(0, 2))], e / np.linalg.norm(e), length * rng.uniform(0.6, 0.8), radius * 0.55, depth + 1)
+            fork = points[-1 - int(rng.integers(0, 2))]
+            grow(fork, e / np.linalg.norm(e), length * rng.uniform(0.6, 0.8), radius * 0.55, depth + 1)
 
-    grow(np.zeros(3, np.float32), np.array([0, 0, 1.0], np.float32), 0.32, 0.025, 0)
+    grow(np.zeros(3), np.array([0, 0, 1.0]), 0.32, 0.025, 0)
     t = np.asarray(tips)
     centres = t[rng.integers(0, len(t), leaf_count)] + rng.normal(size=(leaf_count, 3)) * 0.035
     return merge(*parts), leaves(rng, centres.astype(np.float32), leaf_size)
@@ -208,12 +228,13 @@ def conifer(rng: np.random.Generator, leaf_count: int) -> tuple[Mesh, Mesh]:
     a = rng.uniform(0, 2 * np.pi, leaf_count)
     r = (1.02 - h) * rng.uniform(0.2, 0.3) * rng.uniform(0.3, 1, leaf_count) * (0.75 + 0.25 * np.sin(h * 60))
     centres = np.stack([r * np.cos(a), r * np.sin(a), h - 0.15 * r], 1)
-    return tube([[0, 0, 0], [0, 0, 0.5], [0, 0, 1]], [0.018, 0.012, 0.001], 6), leaves(rng, centres.astype(np.float32), 0.022)
+    trunk = tube([[0.0, 0, 0], [0.0, 0, 0.5], [0.0, 0, 1]], [0.018, 0.012, 0.001], 6)
+    return trunk, leaves(rng, centres.astype(np.float32), 0.022)
 
 
 def bush(rng: np.random.Generator, leaf_count: int, leaf_size: float = 0.05) -> Mesh:
     """Return a leafy blob of unit size standing on z = 0."""
-    lobes = rng.uniform(-0.3, 0.3, (6, 3)) + [0, 0, 0.45]
+    lobes = rng.uniform(-0.3, 0.3, (6, 3)) + np.array([0, 0, 0.45])
     c = lobes[rng.integers(0, 6, leaf_count)] + rng.normal(size=(leaf_count, 3)) * 0.12
     c[:, 2] = np.abs(c[:, 2])
     return leaves(rng, c.astype(np.float32), leaf_size)
@@ -222,14 +243,17 @@ def bush(rng: np.random.Generator, leaf_count: int, leaf_size: float = 0.05) -> 
 def tuft(rng: np.random.Generator, blades: int = 24) -> Mesh:
     """Return a tuft of bent grass blades, unit height, foot at the origin."""
     parts = []
+    faces = [[0, 1, 2], [0, 2, 3], [3, 2, 4]]
     for _ in range(blades):
         foot = np.append(rng.normal(size=2) * 0.12, 0.0)
         lean = np.append(rng.normal(size=2) * 0.3, 0.0)
         h = rng.uniform(0.5, 1)
         side = np.append(rng.normal(size=2), 0.0)
         side *= 0.02 / np.linalg.norm(side)
-        mid, tip = foot + lean * 0.3 + [0, 0, 0.55 * h], foot + lean + [0, 0, h]
-        parts.append(_mesh([foot - side, foot + side, mid + side * 0.7, mid - side * 0.7, tip], [[0, 1, 2], [0, 2, 3], [3, 2, 4]]))
+        middle, tip = foot + lean * 0.3, foot + lean
+        middle[2] += 0.55 * h
+        tip[2] += h
+        parts.append(_mesh([foot - side, foot + side, middle + side * 0.7, middle - side * 0.7, tip], faces))
     return merge(*parts)
 
 
@@ -241,12 +265,14 @@ def rock(rng: np.random.Generator, roughness: float = 0.25) -> Mesh:
     for _ in range(14):
         d = rng.normal(size=3)
         d /= np.linalg.norm(d)
-        push += roughness * rng.uniform(0.2, 1) * np.tanh(rng.uniform(2, 6) * (p * 2 @ d - rng.uniform(0, 0.8))) * rng.choice([-0.5, 0.3])
+        strength, steepness, distance = rng.uniform(0.2, 1), rng.uniform(2, 6), rng.uniform(0, 0.8)
+        dent = np.tanh(steepness * (p * 2 @ d - distance))
+        push += roughness * strength * dent * rng.choice([-0.5, 0.3])
     return _mesh(p * push[:, None], ball.faces)
 
 
 def terrain(heights: Array, size: float) -> Mesh:
-    """Return a square height field of side `size` metres centred on the origin; `heights` (n, n) in metres."""
+    """Return a square height field of side `size` metres about the origin; `heights` (n, n) in metres."""
     n = len(heights)
     x = np.linspace(-size / 2, size / 2, n)
     gx, gy = np.meshgrid(x, x)

@@ -1,13 +1,17 @@
 """Renders scenes into UnrealStereo4K's own layout, in parallel, resumably, never leaving half a frame.
 
-`<root>/0000F/{Image0,Disp0,Extrinsics0,Extrinsics1}/NNNNN.{png,npy,txt}`, F = number of the scene family. Disparity is
-float32 pixels, 0 where there is no surface; depth = focal · baseline / disparity. `stereo` adds Image1 and Disp1.
+`<root>/0000F/{Image0,Disp0,Extrinsics0,Extrinsics1}/NNNNN.{png,npy,txt}`, F = number of the scene family.
+Disparity is float32 pixels, 0 where there is no surface; depth = focal · baseline / disparity. `stereo` adds
+Image1 and Disp1.
 """
 
 import multiprocessing as mp
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -15,20 +19,35 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.synth import families
+from hyperfocal.synth.families import FAMILIES, PALETTE_SHARED_BY
 from hyperfocal.synth.renderer import Renderer, camera_axes
-from hyperfocal.synth.scene import Scene, View
+from hyperfocal.synth.scene import VIEWS, Scene, View
 
-SPLITS = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # seeds of one split never meet another's
-BASELINE = 0.2
+SEEDS = 1_000_000  # of each split
+SPLITS = {"train": 0, "val": SEEDS, "test": 2 * SEEDS}  # seeds of one split never meet another's
+BASELINE = 0.2  # metres
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to render: `frames` pictures of width × height; `views` of them from each scene.
+    """What to render; the same job writes the same bytes, whatever the number of workers.
 
-    The seed of scene i is `SPLITS[split] + seed + i`: the same job writes the same bytes, whatever `workers`.
+    Attributes:
+        out: folder to fill.
+        frames: how many, at most: a scene without enough open views gives fewer.
+        width, height: pixels.
+        seed: scene i has the seed `SPLITS[split] + seed + i`.
+        split: a key of `SPLITS`.
+        views: frames from each scene.
+        passes: drawings averaged for a picture, each with its own offset within the pixel.
+        stereo: also the right picture and its disparity.
+        family: only this scene family.
+
+    Raises:
+        HyperfocalError: one of them is out of range.
     """
 
     out: Path
@@ -45,41 +64,40 @@ class Job:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise HyperfocalError(f"split {self.split!r}: one of {', '.join(SPLITS)}")
-        if self.family is not None and self.family not in families.FAMILIES:
-            raise HyperfocalError(f"scene family {self.family!r}: one of {', '.join(families.FAMILIES)}")
-        if min(self.width, self.height) < 32 or self.frames < 1:
-            raise HyperfocalError(f"{self.frames} frames of {self.width}x{self.height}: at least one of 32x32")
-        if not 1 <= self.views <= families.VIEWS // 2:
-            raise HyperfocalError(f"{self.views} views a scene: 1 to {families.VIEWS // 2}")
+        if self.family is not None and self.family not in FAMILIES:
+            raise HyperfocalError(f"scene family {self.family!r}: one of {', '.join(FAMILIES)}")
+        if self.frames < 1:
+            raise HyperfocalError(f"{self.frames} frames: at least 1")
+        if not 32 <= min(self.width, self.height) <= max(self.width, self.height) <= 16384:
+            raise HyperfocalError(f"frames of {self.width}x{self.height}: sides of 32 to 16384 pixels")
+        if not 1 <= self.views <= VIEWS // 2:
+            raise HyperfocalError(f"{self.views} views a scene: 1 to {VIEWS // 2}")
+        if not 1 <= self.passes <= 8:
+            raise HyperfocalError(f"{self.passes} passes: 1 to 8")
+        if not 0 <= self.seed <= SEEDS - self.scenes:
+            raise HyperfocalError(f"seed {self.seed}: a split has seeds 0 to {SEEDS - 1}, one for each scene")
+
+    @property
+    def scenes(self) -> int:
+        """How many scenes the frames take."""
+        return -(-self.frames // self.views)
 
 
-def _put(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def render(job: Job, workers: int = 1) -> Iterator[list[str]]:
+    """Render `job`; yield the names of each scene's frames as it is done. Frames already there are kept.
 
-
-def _npy(array: NDArray[np.float32]) -> bytes:
-    buffer = BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def _png(picture: NDArray[np.uint8]) -> bytes:
-    return bytes(cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
-
-
-def _extrinsics(view: View, focal: float, width: int, height: int, shift: float) -> bytes:
-    """Line 1: the 3×3 intrinsics; line 2: the 3×4 world-to-camera matrix (OpenCV axes), both row by row."""
-    eye, forward, right, up = camera_axes(view)
-    rotation = np.stack([right, -up, forward])
-    pose = np.column_stack([rotation, -rotation @ (eye + right * shift)])
-    k = [focal, 0, width / 2 - 0.5, 0, focal, height / 2 - 0.5, 0, 0, 1]
-    return "\n".join(" ".join(repr(float(v)) for v in row) for row in (k, pose.ravel())).encode() + b"\n"
+    Raises:
+        HyperfocalError: no OpenGL through EGL, or a file can't be written.
+    """
+    tasks = [(job, i) for i in range(job.scenes)]
+    workers = min(workers, job.scenes)
+    if workers <= 1:
+        yield from map(_render_scene, tasks)
+        return
+    # neighbours share a palette and a stock of meshes, so hand them out in runs
+    run = min(PALETTE_SHARED_BY, -(-job.scenes // workers))
+    with mp.get_context("spawn").Pool(workers, _start_worker) as pool:
+        yield from pool.imap_unordered(_render_scene, tasks, chunksize=run)
 
 
 def good_views(renderer: Renderer, scene: Scene, count: int) -> list[View]:
@@ -94,57 +112,77 @@ def good_views(renderer: Renderer, scene: Scene, count: int) -> list[View]:
     return good
 
 
-def _render_scene(job: Job, index: int) -> list[str]:
-    """Render the frames of scene `index` that aren't there yet; return the names of all its frames."""
-    names = [f"{index * job.views + k:05d}" for k in range(job.views) if index * job.views + k < job.frames]
+def _start_worker() -> None:
+    os.environ["LP_NUM_THREADS"] = "1"  # else llvmpipe starts a thread for every core in every worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then stops the pool:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # clean up and go
+
+
+@cache
+def _renderer() -> Renderer:
+    """This process' renderer: an OpenGL context takes a while to make and can't cross a fork."""
+    return Renderer()
+
+
+def _render_scene(task: tuple[Job, int]) -> list[str]:
+    """Render the frames of scene `index` that aren't there yet; return the names of all it has."""
+    job, index = task
     seed = SPLITS[job.split] + job.seed + index
     folder = job.out / f"{families.number(seed, job.family):05d}"
-    done = [n for n in names if (folder / "Image0" / f"{n}.png").exists()]
-    if len(done) == len(names):
+    first = index * job.views
+    names = [f"{k:05d}" for k in range(first, min(first + job.views, job.frames))]
+    if all(_is_whole(job, folder, name) for name in names):
         return names
-    renderer = _renderer()
-    scene = families.build(seed, job.family)
+    renderer, scene = _renderer(), families.build(seed, job.family)
     large = job.width * job.height > 1_000_000
     renderer.load(scene, 16 if large else 12, 4096 if large else 2048)
     exposures = np.exp(np.random.default_rng([seed, 2]).normal(0, 0.25, job.views))
-    for name, view, exposure in zip(names, good_views(renderer, scene, job.views), exposures, strict=False):
-        focal = job.width / 2 / np.tan(view.fov / 2)
-        for eye in (0, 1):
-            shift = BASELINE * eye
-            _put(folder / f"Extrinsics{eye}" / f"{name}.txt", _extrinsics(view, focal, job.width, job.height, shift))
-            if eye and not job.stereo:
-                continue
-            depth = renderer.depth(view, job.width, job.height, shift)
-            _put(folder / f"Disp{eye}" / f"{name}.npy", _npy((focal * BASELINE / depth).astype(np.float32)))
-        if job.stereo:
-            right = renderer.colour(view, job.width, job.height, job.passes, float(exposure), BASELINE)
-            _put(folder / "Image1" / f"{name}.png", _png(right))
-        # the left picture last: a frame that has it is whole
-        left = renderer.colour(view, job.width, job.height, job.passes, float(exposure))
-        _put(folder / "Image0" / f"{name}.png", _png(left))
-    return names
+    good = good_views(renderer, scene, job.views)[: len(names)]
+    for name, view, exposure in zip(names, good, exposures, strict=False):
+        if not _is_whole(job, folder, name):
+            _write_frame(job, folder, name, renderer, view, float(exposure))
+    return names[: len(good)]
 
 
-_RENDERER: list[Renderer] = []
+def _is_whole(job: Job, folder: Path, name: str) -> bool:
+    eyes = (0, 1) if job.stereo else (0,)
+    return all((folder / f"Image{eye}" / f"{name}.png").exists() for eye in eyes)
 
 
-def _renderer() -> Renderer:
-    """Return this process' renderer: an OpenGL context is made once and can't cross a fork."""
-    if not _RENDERER:
-        _RENDERER.append(Renderer())
-    return _RENDERER[0]
+def _write_frame(job: Job, folder: Path, name: str, renderer: Renderer, view: View, exposure: float) -> None:
+    """Write all files of a frame, pictures last and the left one at the very end: with them it is whole."""
+    width, height = job.width, job.height
+    focal = width / 2 / np.tan(view.fov / 2)
+    for eye in (1, 0):
+        camera = _extrinsics(view, focal, width, height, BASELINE * eye)
+        _put(folder / f"Extrinsics{eye}" / f"{name}.txt", camera)
+    for eye in (1, 0) if job.stereo else (0,):
+        shift = BASELINE * eye
+        depth = renderer.depth(view, width, height, shift)
+        _put(folder / f"Disp{eye}" / f"{name}.npy", _npy((focal * BASELINE / depth).astype(np.float32)))
+        picture = renderer.colour(view, width, height, job.passes, exposure, shift)
+        _put(folder / f"Image{eye}" / f"{name}.png", _png(picture))
 
 
-def _task(item: tuple[Job, int]) -> list[str]:
-    return _render_scene(*item)
+def _put(path: Path, data: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
-def render(job: Job, workers: int = 1) -> Iterator[list[str]]:
-    """Render `job`; yield each scene's frame names as it is done. Frames already there are kept."""
-    tasks = [(job, i) for i in range(-(-job.frames // job.views))]
-    if workers <= 1:
-        yield from map(_task, tasks)
-        return
-    with mp.get_context("spawn").Pool(workers) as pool:
-        # neighbours share a palette and a stock of meshes, so hand them out in runs
-        yield from pool.imap_unordered(_task, tasks, chunksize=families.PALETTE_SHARED_BY)
+def _npy(array: NDArray[np.float32]) -> bytes:
+    buffer = BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    return bytes(cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
+
+
+def _extrinsics(view: View, focal: float, width: int, height: int, shift: float) -> bytes:
+    """Line 1: the 3×3 intrinsics; line 2: the 3×4 world-to-camera matrix (OpenCV axes), both row by row."""
+    eye, forward, right, up = camera_axes(view, shift)
+    rotation = np.stack([right, -up, forward])
+    pose = np.column_stack([rotation, -rotation @ eye])
+    k = [focal, 0, width / 2 - 0.5, 0, focal, height / 2 - 0.5, 0, 0, 1]
+    return "\n".join(" ".join(repr(float(v)) for v in row) for row in (k, pose.ravel())).encode() + b"\n"

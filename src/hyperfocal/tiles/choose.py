@@ -25,6 +25,7 @@ def flat(tiles: Tensor, noise: float = NOISE, window: int = WINDOW) -> Tensor:
     Returns:
         (N, 1, h, w) bool.
     """
+    tiles = F.avg_pool2d(tiles, 3, 1, 1, count_include_pad=False)  # averages noise out, keeps wires in
     highest, lowest = _local_max(tiles, window), -_local_max(-tiles, window)
     return (highest - lowest).amax(1, keepdim=True) <= noise
 

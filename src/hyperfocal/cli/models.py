@@ -1,0 +1,77 @@
+"""`hyperfocal models`: every model with its size and cost, measured on the networks themselves."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from hyperfocal.predictor import Model
+
+
+def models(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Also local directories and hub ids; the bundled ones if none.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False,
+) -> None:
+    """List the models: parameters in millions, GFLOP (2 per multiply-add) at each one's own process size."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from hyperfocal.models import BUNDLED
+    from hyperfocal.predictor import load
+
+    rows = [describe(load(name, device="cpu")) for name in names or BUNDLED]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table("name", "family", "base", "bundled", "licence", "M parameters", "GFLOP", box=SIMPLE_HEAD)
+    for row in rows:
+        params = "{coarse:.1f} + {refiner:.1f}".format(**{k: v / 1e6 for k, v in row["params"].items()})
+        gflop = "{coarse:.1f} + {per_tile:.1f} a tile".format(**row["gflops"])
+        bundled = "yes" if row["bundled"] else "no"
+        table.add_row(row["name"], row["family"], row["base"], bundled, row["licence"], params, gflop)
+    Console().print(table)
+
+
+def describe(model: "Model") -> dict[str, Any]:
+    """Return a model's row: parameters counted, FLOP measured at its own process sizes."""
+    from hyperfocal.models import BUNDLED
+
+    config = model.config
+    coarse, refiner = parameters(model.coarse), parameters(model.refiner)
+    coarse_gflop, tile_gflop = gflops(model)
+    return {
+        "name": model.name,
+        "family": (config.refiner or config.coarse)["kind"],
+        "base": config.coarse["kind"],
+        "bundled": model.name in BUNDLED,
+        "licence": config.licence,
+        "params": {"coarse": coarse, "refiner": refiner, "total": coarse + refiner},
+        "gflops": {"coarse": coarse_gflop, "per_tile": tile_gflop},
+    }
+
+
+def parameters(network: "nn.Module | None") -> int:
+    """How many parameters a network has; 0 for none."""
+    return 0 if network is None else sum(p.numel() for p in network.parameters())
+
+
+def gflops(model: "Model") -> tuple[float, float]:
+    """Return the GFLOP of the coarse network, and of the refiner for a tile, at the model's process sizes."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config, device = model.config, model.device
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as coarse:
+            features = model.coarse(torch.zeros(1, 3, *config.coarse_size, device=device)).features
+        with FlopCounterMode(display=False) as tile:
+            if model.refiner is not None:
+                depth = torch.ones(1, 1, *config.tile_size, device=device)
+                model.refiner(torch.zeros(1, 3, *config.tile_size, device=device), depth, features)
+    return coarse.get_total_flops() / 1e9, tile.get_total_flops() / 1e9

@@ -1,0 +1,161 @@
+"""Tiles: they cover every photo, merge without a trace, and are the published ones where they claim it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.tiles.choose import flat, sees_nothing
+from hyperfocal.tiles.merge import Merger, gaussian_mask, ramp, tile_weight
+from hyperfocal.tiles.plan import Box, check_tiling, grid, p49, plan, random_tiles
+
+PARITY = Path(__file__).parent / "data" / "parity" / "tiling"
+SIDES = st.integers(32, 700)
+TILINGS = st.sampled_from(["auto", "1x1", "1x3", "2x2", "3x4", "4x4", "p16", "p49", "r9"])
+
+
+def merged(values: np.ndarray, boxes: list[Box], tiling: str) -> np.ndarray:
+    """Cut a map into tiles and merge them again."""
+    merger = Merger(*values.shape)
+    weight = tile_weight(tiling, boxes[0].height, boxes[0].width)
+    for box in boxes:
+        merger.add(values[box.slices], weight, box)
+    return merger.result()
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIDES, SIDES, TILINGS, st.integers(0, 99))
+def test_tiles_lie_in_the_photo_and_cover_it_with_equal_sizes(height, width, tiling, seed):
+    boxes = plan(height, width, tiling, tile_size=(64, 96), seed=seed)
+    covered = np.zeros((height, width), bool)
+    for top, left, h, w in boxes:
+        assert 0 <= top <= top + h <= height
+        assert 0 <= left <= left + w <= width
+        covered[top : top + h, left : left + w] = True
+    assert covered.all()
+    assert len({(box.height, box.width) for box in boxes}) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIDES, SIDES, TILINGS)
+def test_a_map_cut_and_merged_is_the_same_map_in_any_order(height, width, tiling):
+    values = (
+        np.random.default_rng(height * 1000 + width).uniform(0.1, 300, (height, width)).astype(np.float32)
+    )
+    boxes = plan(height, width, tiling, tile_size=(64, 96))
+    weight = tile_weight(tiling, boxes[0].height, boxes[0].width)
+    assert weight.shape == (boxes[0].height, boxes[0].width)
+    assert weight.min() > 0
+    forward, backward = merged(values, boxes, tiling), merged(values, boxes[::-1], tiling)
+    np.testing.assert_allclose(forward, values, rtol=1e-5)
+    np.testing.assert_allclose(forward, backward, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("tiling", "count"), [("none", 0), ("1x1", 1), ("3x5", 15), ("p16", 16), ("p49", 49), ("r128", 177)]
+)
+def test_names_give_their_number_of_tiles(tiling, count):
+    assert len(plan(2160, 3840, tiling)) == count
+
+
+@pytest.mark.parametrize(
+    "tiling", ["", "4", "0x4", "4x", "axb", "r", "r0", "P49", "p48", "4x4 ", "-1x2", "r1.5"]
+)
+def test_other_names_are_refused(tiling):
+    with pytest.raises(HyperfocalError, match="is not known"):
+        check_tiling(tiling)
+
+
+def test_tiles_too_fine_for_the_photo_are_refused():
+    with pytest.raises(HyperfocalError, match="too fine"):
+        plan(32, 2000, "5x5")
+
+
+def test_auto_takes_one_tile_for_a_small_photo_and_four_by_four_at_most():
+    assert plan(384, 512, "auto", tile_size=(384, 512)) == [Box(0, 0, 384, 512)]
+    assert len(plan(20000, 30000, "auto", tile_size=(384, 512))) == 16
+
+
+@pytest.mark.parametrize("tiling", ["p16", "p49"])
+def test_published_boxes(tiling):
+    published = json.loads((PARITY / "boxes.json").read_text())
+    boxes = plan(*published["photo"], tiling)
+    corners = [[left, top, left + width, top + height] for top, left, height, width in boxes]
+    assert corners == published["left_top_right_bottom"][tiling]
+
+
+@pytest.mark.parametrize(
+    "name", ["mask_process_b0.1", "mask_process_b0.15", "mask_raw_b0.1", "mask_raw_b0.15"]
+)
+def test_published_masks(name):
+    """The fixture keeps every seventh row and column."""
+    height, width = (384, 512) if "process" in name else (540, 960)
+    mask = gaussian_mask(height, width, float(name.split("_b")[1]))
+    assert mask.max() == 1
+    np.testing.assert_allclose(mask[::7, ::7], np.load(PARITY / "masks.npz")[f"{name}_every7"], atol=2e-6)
+
+
+def test_p16_is_p49s_first_pass():
+    assert plan(1001, 777, "p16") == p49(1001, 777)[:16]
+
+
+def test_random_tiles_depend_on_the_seed_alone_and_draw_every_offset():
+    tiles = random_tiles(40, 50, 30, 30, 2000, seed=3)
+    assert tiles == random_tiles(40, 50, 30, 30, 2000, seed=3)
+    assert tiles != random_tiles(40, 50, 30, 30, 2000, seed=4)
+    assert {tile.top for tile in tiles} == set(range(11))  # the last offset, 40 − 30, included
+    assert {tile.left for tile in tiles} == set(range(21))
+
+
+def test_random_tiles_of_the_whole_photo_are_the_photo():
+    assert set(random_tiles(30, 30, 30, 30, 5, seed=0)) == {Box(0, 0, 30, 30)}
+
+
+def test_neighbouring_ramps_weigh_one_together():
+    first, second = grid(64, 150, 1, 2, overlap=1 / 8)
+    total = np.zeros((64, 150), np.float32)
+    for box in (first, second):
+        total[box.slices] += ramp(box.height, box.width)
+    middle = total[32]
+    np.testing.assert_allclose(middle[second.left : first.left + first.width], 1, atol=0.03)
+
+
+def test_a_step_between_tiles_becomes_a_slope():
+    """Two constant tiles: every merged value lies between them, and no two neighbours jump."""
+    boxes = grid(64, 240, 1, 2, overlap=1 / 8)
+    merger = Merger(64, 240)
+    for value, box in zip((1.0, 2.0), boxes, strict=True):
+        shape = (box.height, box.width)
+        merger.add(np.full(shape, value, np.float32), tile_weight("1x2", *shape), box)
+    row = merger.result()[32]
+    assert row[0] == 1
+    assert row[-1] == 2
+    assert np.all(np.diff(row) >= -1e-6)
+    assert np.diff(row).max() < 0.12
+
+
+def test_where_no_tile_has_been_there_is_nan():
+    merger = Merger(4, 4)
+    merger.add(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32), Box(0, 0, 2, 2))
+    assert np.isnan(merger.result()).sum() == 12
+
+
+def test_flat_is_what_has_no_contrast_nearby():
+    tiles = torch.full((2, 3, 32, 32), 0.5)
+    tiles[1, 0, :, 16] = 0.7  # a wire
+    blank = flat(tiles)
+    assert blank[0].all()
+    assert not blank[1, 0, :, 13:20].any()  # the window of 7 around the wire
+    assert blank[1, 0, :, :12].all()
+    assert blank[1, 0, :, 21:].all()
+    assert sees_nothing(blank).tolist() == [True, False]
+
+
+def test_noise_is_not_contrast():
+    noise = (torch.rand(1, 3, 64, 64, generator=torch.manual_seed(0)) - 0.5) * 6 / 255
+    assert sees_nothing(flat(0.5 + noise)).all()
