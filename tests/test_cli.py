@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_model import write_tiny_model
 from typer.testing import CliRunner
 
 import hyperfocal
 from hyperfocal.cli import app
 from hyperfocal.depthmap import DepthMap, formats
 from hyperfocal.predictor import Model
+from tiny_model import write_tiny_model
 
 MAIN = [sys.executable, "-c", "from hyperfocal.cli import main; main()"]
 

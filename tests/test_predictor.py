@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from tiny_model import CONFIG, networks, tiny_model, write_tiny_model
 from torch import nn
 
 import hyperfocal
 from hyperfocal import checkpoints
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.predictor import Model, choose_device, choose_dtype, process_size
+from tiny_model import CONFIG, networks, tiny_model, write_tiny_model
 
 
 class Far(nn.Module):
@@ -260,7 +260,7 @@ def test_a_model_without_a_canonical_camera_takes_depth_as_metres():
 
 
 def test_refine_keeps_scale_and_shape_of_the_photo(model):
-    given = np.linspace(2, 20, 30 * 40, dtype=np.float32).reshape(30, 40)
+    given = np.linspace(2, 20, 40 * 60, dtype=np.float32).reshape(40, 60)
     refined = model.refine(picture(), given).metres
     assert refined.shape == (200, 300)
     enlarged = F.interpolate(torch.from_numpy(given)[None, None], (200, 300), mode="bilinear")[0, 0].numpy()

@@ -20,6 +20,7 @@ def evaluate(
     align: Annotated[str, typer.Option(help="none, median, or both separated by a comma.")] = "none,median",
     min_depth: Annotated[float, typer.Option(help="Metres; nearer truth doesn't count.")] = 1e-3,
     max_depth: Annotated[float, typer.Option(help="Metres; farther truth doesn't count.")] = 80.0,
+    focal_px: Annotated[float | None, typer.Option(help="Focal length of all photos in pixels.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder for report.md, images.csv and pictures.")
     ] = None,
@@ -53,6 +54,7 @@ def evaluate(
             alignments=alignments,
             min_depth=min_depth,
             max_depth=max_depth,
+            focal_px=focal_px,
             on_map=None if report is None else save_pictures(report / "pictures"),
         )
         total = len(reader) * len(tilings) * len(alignments)

@@ -63,11 +63,12 @@ def score_model(
     alignments: Sequence[Alignment] = ("none", "median"),
     min_depth: float = 1e-3,
     max_depth: float = 80.0,
+    focal_px: float | None = None,
     on_map: Callable[[str, str, FloatMap], None] | None = None,
 ) -> Iterator[Row]:
     """Predict each photo of `data` with each tiling; yield one row for each tiling and alignment.
 
-    The photo's true focal length is given to the model, as a camera's EXIF would.
+    The photo's true focal length is given to the model, as a camera's EXIF would give it.
 
     Args:
         model: to score.
@@ -76,12 +77,13 @@ def score_model(
         alignments: of which to give rows.
         min_depth: metres; truth outside the range doesn't count.
         max_depth: metres.
+        focal_px: of all photos; by default what the data says.
         on_map: called with (name, tiling, metres) of each prediction.
     """
     for index in range(len(data)):
         sample, disparity = data[index], data.disparity(index)
         for tiling in tilings:
-            metres = model.predict(sample.image, tiling=tiling, focal_px=sample.focal_px).metres
+            metres = model.predict(sample.image, tiling=tiling, focal_px=focal_px or sample.focal_px).metres
             if on_map is not None:
                 on_map(sample.name, tiling, metres)
             for alignment in alignments:
