@@ -182,7 +182,9 @@ class TestEndToEnd:
         assert not made.refiner.f2c.final.weight.any(), "it starts as the coarse depth, uncorrected"
 
     def test_the_encoder_can_start_from_the_coarse_one(self, coarse_run, pretrain_run):
-        made = stage(recipe("tiny-e2e", [*self.starts(coarse_run, pretrain_run), f"encoder_from={coarse_run}"]))
+        made = stage(
+            recipe("tiny-e2e", [*self.starts(coarse_run, pretrain_run), f"encoder_from={coarse_run}"])
+        )
         ours, theirs = made.refiner.encoder.state_dict(), made.coarse.encoder.state_dict()
         assert torch.equal(ours["net.conv_stem.weight"][:, :3], theirs["net.conv_stem.weight"])
         assert all(torch.equal(ours[key], theirs[key]) for key in ours if key != "net.conv_stem.weight")
