@@ -1,5 +1,5 @@
 # demo: the main job on a real photo · test: what CI runs · lint: style and types · bench: seconds and memory at 4K
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PHOTO := examples/picosdeeuropa_by_Aitzol_Berasategi.jpg
 

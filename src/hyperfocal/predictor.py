@@ -179,7 +179,8 @@ class Model:
             scene = self._see_whole(read)
         with report.timing("refine"):
             depth = self._see_tiles(scene, tiling, seed, tile_batch, on_progress, report)
-            result = self._finish(depth, read, tiling)
+            sky = None if self.config.sky_from is None else depth >= self.config.sky_from
+            result = self._finish(depth, sky, read, tiling)
         return result, report
 
     def refine(
@@ -212,12 +213,14 @@ class Model:
             raise HyperfocalError(f"model {self.name!r} has no refiner")
         check_tiling(tiling)
         read = read_photo(photo, max_pixels=max_pixels)
+        given = _checked(metres, read)
         scene = self._see_whole(read)
-        scene = scene._replace(depth=self._given_depth(metres, scene))
+        scene = scene._replace(depth=self._given_depth(given, scene))
         depth = self._see_tiles(scene, tiling, seed, tile_batch, on_progress, Report(tiling))
         before = F.interpolate(scene.depth, depth.shape, mode="nearest")[0, 0].cpu().numpy()
         depth *= np.exp(np.median(np.log(before) - np.log(np.maximum(depth, NEAREST))))
-        return self._finish(depth, read, tiling)
+        sky = F.interpolate(torch.from_numpy(np.isposinf(given))[None, None].float(), depth.shape)[0, 0] > 0
+        return self._finish(depth, sky.numpy(), read, tiling)
 
     def save_pretrained(self, directory: str | os.PathLike[str]) -> None:
         """Write `config.json` and `model.safetensors`, which `hyperfocal.load(directory)` reads."""
@@ -239,12 +242,9 @@ class Model:
             output: CoarseOutput = self.coarse(self._shrunken([photo.pixels], size))
         return Scene(photo, output.depth.float(), output.features)
 
-    def _given_depth(self, metres: NDArray[np.floating], scene: Scene) -> Tensor:
+    def _given_depth(self, metres: FloatMap, scene: Scene) -> Tensor:
         """Put a given map into the networks' metres, its holes filled from the coarse map."""
-        given = np.asarray(metres, np.float32)
-        if given.ndim != 2 or not (given > 0).any():
-            raise HyperfocalError(f"the given depth must be (h, w) with positive values, not {given.shape}")
-        given = given / np.float32(self.canonical_scale(scene.photo))
+        given = metres / np.float32(self.canonical_scale(scene.photo))
         coarse = F.interpolate(scene.depth, given.shape, mode="bilinear")[0, 0].cpu().numpy()
         known = np.isfinite(given) & (given > 0)
         ratio = np.median(given[known] / coarse[known]) if known.any() else 1.0
@@ -277,7 +277,9 @@ class Model:
             now = boxes[done : done + batch]
             try:
                 depths, refined = self._refined(scene, now)
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:  # CUDA's and MPS' own classes differ between versions of torch
+                if "out of memory" not in str(error):
+                    raise
                 if batch == 1:
                     raise HyperfocalError(f"{self.device} has no memory for one tile; try cpu") from None
                 batch //= 2
@@ -315,11 +317,10 @@ class Model:
 
     # merge → depth map
 
-    def _finish(self, depth: FloatMap, photo: Photo, tiling: str) -> DepthMap:
-        """Turn the networks' depth into metres, and what is as far as the sky into inf; in place."""
+    def _finish(self, depth: FloatMap, sky: NDArray[np.bool_] | None, photo: Photo, tiling: str) -> DepthMap:
+        """Turn the networks' depth into metres, and sky into inf; in place."""
         if np.isnan(depth.min()):
             raise HyperfocalError(f"model {self.name!r} gave NaN in {_dtype_name(self.dtype)}; try float32")
-        sky = None if self.config.sky_from is None else depth >= self.config.sky_from
         depth *= np.float32(self.canonical_scale(photo))
         np.maximum(depth, np.float32(NEAREST), out=depth)
         if sky is not None:
@@ -366,6 +367,19 @@ def _placed(network: nn.Module, device: torch.device) -> nn.Module:
     """Put a network on its device for inference, in the layout in which convolutions are fastest."""
     network.eval().to(device)
     return network.to(memory_format=torch.channels_last)
+
+
+def _checked(metres: NDArray[np.floating], photo: Photo) -> FloatMap:
+    """Return a given depth map as float32, or say why it can't be one of this photo."""
+    given = np.asarray(metres, np.float32)
+    if given.ndim != 2 or not (given > 0).any():
+        raise HyperfocalError(f"the given depth must be (h, w) with positive values, not {given.shape}")
+    (height, width), (h, w) = _size(photo), given.shape
+    if abs(math.log(w / h * height / width)) > 0.05:
+        raise HyperfocalError(
+            f"the given depth is {w}×{h}, of another aspect than the photo's {width}×{height}"
+        )
+    return given
 
 
 def _size(photo: Photo) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from hyperfocal import __version__
 from hyperfocal.cli.bench import cpu_name
 from hyperfocal.errors import HyperfocalError
 
-EXTRAS = {"train": ("cv2", "skimage", "tensorboard"), "synth": ("cv2", "moderngl")}  # what each one imports
+EXTRAS = {"train": ("cv2",), "synth": ("cv2", "moderngl")}  # what each one imports
 
 
 def doctor(

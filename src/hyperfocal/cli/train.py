@@ -31,12 +31,13 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
     export: Annotated[Path | None, typer.Option(help="At the end, write the model into this folder.")] = None,
 ) -> None:
-    """Train one stage. Ctrl-C stops with a checkpoint; --resume goes on from it.
+    r"""Train one stage. Ctrl-C stops with a checkpoint; --resume goes on from it.
 
     A refiner takes three runs, each starting from those before:
 
+    \b
         hyperfocal train nano-coarse --data frames --out runs/coarse
-        hyperfocal train nano-pretrain --data frames --out runs/pretrain
+        hyperfocal train nano-pretrain encoder_from=runs/coarse --data frames --out runs/pretrain
         hyperfocal train nano-e2e coarse_from=runs/coarse refiner_from=runs/pretrain --data frames
     """
     from hyperfocal.data.unrealstereo4k import UnrealStereo4K

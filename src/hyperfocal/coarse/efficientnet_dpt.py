@@ -96,7 +96,8 @@ class EfficientNetDPT(nn.Module):
             x = skip + _upsample(self.narrow[i - 1](maps[-1]), skip.shape[-2:])
             maps.append(self.units[i](x))
         maps.append(self.head(_upsample(maps[-1], image.shape[-2:])))
-        depth = torch.exp(self.log_near + self.log_range * self.to_depth(maps[-1]).sigmoid())
+        with torch.autocast(image.device.type, enabled=False):  # half precision would step depth by per cents
+            depth = torch.exp(self.log_near + self.log_range * self.to_depth(maps[-1].float()).sigmoid())
         return CoarseOutput(depth, tuple(maps))
 
 

@@ -71,9 +71,9 @@ class Recipe:
     minutes: float | None = None
     batch: int = 8
     windows: int = 4
-    area: int = 288 * 384
+    area: int = 224 * 288
     tile_area: int = 384 * 512
-    window: tuple[int, int] = (256, 352)
+    window: tuple[int, int] = (256, 256)
     fraction: tuple[float, float] = (0.35, 1.0)
     canonical: Canonical = field(default_factory=Canonical)
     lr: float = 6e-4
@@ -97,7 +97,7 @@ _NANO_COARSE = Recipe(stage="coarse", about="nano's coarse network, ImageNet enc
 _NANO_PRETRAIN = Recipe(
     stage="pretrain",
     about="nano's refiner on whole photos with noise in place of coarse features (noisy pretraining)",
-    area=256 * 352,
+    area=256 * 256,
     fraction=(0.7, 1.0),
 )
 _NANO_E2E = Recipe(
