@@ -50,7 +50,7 @@ class Canonical(NamedTuple):
     focal: float = 0.65
     limit: float = 250.0
     far: float = 500.0
-    sky_from: float = 280.0
+    sky_from: float = 250.0
 
 
 class WholeBatch(NamedTuple):

@@ -1,0 +1,106 @@
+"""Scoring: of folders of maps, of a model on data, and the tables that come out."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from frames import write_frames
+from hyperfocal.cli import app
+from hyperfocal.data.folder import Folder
+from hyperfocal.data.kinds import open_data
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.evaluate.score import means, score_image
+from tiny_model import tiny_model
+
+TRUTH = np.full((40, 60), 8.0, np.float32)
+TRUTH[10:30, 20:40] = 4.0  # contours on all four sides: each direction is a quarter of the boundary F1
+
+
+def test_the_truth_itself_scores_perfectly():
+    scores = score_image(TRUTH, TRUTH, None)
+    assert scores["abs_rel"] == scores["rmse"] == scores["see"] == 0
+    assert scores["delta1"] == scores["boundary_f1"] == 1
+
+
+def test_a_wrong_scale_counts_unless_aligned():
+    wrong = score_image(TRUTH * 2, TRUTH, None)
+    aligned = score_image(TRUTH * 2, TRUTH, None, alignment="median")
+    assert wrong["abs_rel"] == pytest.approx(1.0)
+    assert aligned["abs_rel"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_blurred_edge_costs_edge_metrics():
+    blurred = TRUTH.copy()
+    for column in range(16, 24):
+        blurred[10:30, column] = blurred[10:30, 59 - column] = 8 - 4 * (column - 15) / 9
+    scores = score_image(blurred, TRUTH, None)
+    assert scores["see"] > 0.1
+    assert scores["boundary_f1"] < 0.8
+
+
+def test_sky_is_no_error_of_depth_but_its_contour_counts():
+    with_sky = TRUTH.copy()
+    with_sky[:10] = np.inf
+    scores = score_image(with_sky, with_sky, None)
+    assert scores["abs_rel"] == 0
+    assert score_image(TRUTH, with_sky, None)["boundary_f1"] < scores["boundary_f1"] == 1
+
+
+def test_means_leave_out_images_without_a_value():
+    rows = [{"tiling": "none", "alignment": "none", "see": v} for v in (1.0, float("nan"), 3.0)]
+    assert means(rows) == [{"tiling": "none", "alignment": "none", "see": 2.0, "images": 3.0}]
+
+
+def test_folder_reads_pairs_and_holes(tmp_path):
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "a.jpg")
+    holed = TRUTH.copy()
+    holed[0, 0], holed[0, 1] = np.nan, np.inf
+    np.save(tmp_path / "a.npy", holed)
+    sample = Folder(tmp_path)[0]
+    assert not sample.metres[0, :2].any()
+    assert np.array_equal(sample.metres[1:], TRUTH[1:])
+
+
+def test_folder_says_when_sizes_differ_or_nothing_is_there(tmp_path):
+    with pytest.raises(HyperfocalError, match="no photo"):
+        Folder(tmp_path)
+    Image.fromarray(np.zeros((40, 61, 3), np.uint8)).save(tmp_path / "a.jpg")
+    np.save(tmp_path / "a.npy", TRUTH)
+    with pytest.raises(HyperfocalError, match="does not fit"):
+        Folder(tmp_path)[0]
+
+
+def test_unknown_kind_names_the_nearest():
+    with pytest.raises(HyperfocalError, match="unrealstereo4k"):
+        open_data("unrealstereo:somewhere")
+
+
+def test_command_scores_folders_of_maps(tmp_path):
+    for folder, scale in (("pred", 1.1), ("gt", 1.0)):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "a.npy", TRUTH * np.float32(scale))
+    arguments = ["evaluate", "--pred", str(tmp_path / "pred"), "--gt", str(tmp_path / "gt"), "--json"]
+    result = CliRunner().invoke(app, arguments)
+    rows = {row["alignment"]: row for row in json.loads(result.stdout)}
+    assert rows["none"]["abs_rel"] == pytest.approx(0.1, abs=1e-5)
+    assert rows["median"]["abs_rel"] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_command_scores_a_model_and_writes_a_report(tmp_path):
+    write_frames(tmp_path / "data", 1)
+    tiny_model().save_pretrained(tmp_path / "model")
+    data = f"unrealstereo4k:{tmp_path / 'data'}"
+    report = tmp_path / "report"
+    arguments = ["evaluate", "--model", str(tmp_path / "model"), "--data", data, "--report", str(report)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert (report / "report.md").read_text().count("\n") == 2 + 4  # head, rule, 2 tilings × 2 alignments
+    assert len((report / "images.csv").read_text().splitlines()) == 1 + 4
+    assert len(list((report / "pictures").glob("*.png"))) == 2
+
+
+def test_command_refuses_half_a_question():
+    assert CliRunner().invoke(app, ["evaluate", "--model", "nano"]).exit_code == 2
