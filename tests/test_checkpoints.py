@@ -19,7 +19,7 @@ REFINER = {
     "kind": "patchrefiner_v2",
     "encoder": "test_efficientnet",
     "coarse_channels": WIDTHS,
-    "c2f_width": 8,
+    "c2f_widths": (8,) * 5,
     "head_widths": (6, 4),
     "f2c_widths": (8, 8, 8, 6, 6, 4),
     "decoder_widths": (8, 8, 6, 6, 4),
@@ -232,6 +232,6 @@ def test_published_entry_missing_or_of_another_shape(published):
 def test_published_checkpoint_of_another_variant(published):
     state, _ = published
     with torch.device("meta"):
-        refiner = PatchRefinerV2(**paper("M"), c2f_width=None)
+        refiner = PatchRefinerV2(**paper("M"), c2f_widths=None)
     with pytest.raises(HyperfocalError, match="unexpected"):
         patchrefiner_v2_state(state, refiner)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hyperfocal.losses.gradient import gradient_matching
-from hyperfocal.losses.silog import silog
+from hyperfocal.losses.silog import silog, silog_per_image
 
 PARITY = Path(__file__).parent / "data" / "parity" / "metrics_losses.npz"
 
@@ -46,6 +46,34 @@ def test_silog_without_its_mean_ignores_scale():
     everywhere = torch.ones_like(truth, dtype=torch.bool)
     one, three = (silog(prediction * k, truth, everywhere, 0.0) for k in (1, 3))
     assert one.item() == pytest.approx(three.item(), rel=1e-6)
+
+
+def test_silog_per_image_is_silog_for_one_image():
+    prediction, truth, valid = random_depth(0)[:1], random_depth(1)[:1], random_depth(2)[:1] > 8
+    one = silog_per_image(prediction, truth, valid)
+    assert one.item() == pytest.approx(silog(prediction, truth, valid).item(), rel=1e-6)
+
+
+def test_silog_per_image_averages_squares_and_ignores_each_image_own_scale_without_its_mean():
+    prediction, truth = random_depth(0), random_depth(1)
+    valid = random_depth(2) > 8
+    g = (prediction.log() - truth.log()).numpy()
+    expected = 10 * np.sqrt(np.mean([g[i][valid[i].numpy()].var(ddof=1) for i in range(2)]))
+    scaled = prediction * torch.tensor([2.0, 0.3]).view(2, 1, 1, 1)
+    for given in (prediction, scaled):
+        assert silog_per_image(given, truth, valid, 0.0).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_silog_per_image_does_without_an_unknown_image():
+    prediction, truth = random_depth(0).requires_grad_(), random_depth(1)
+    truth[1] = 0
+    loss = silog_per_image(prediction, truth, truth > 0)
+    alone = silog(prediction[:1], truth[:1], truth[:1] > 0)
+    loss.backward()
+    assert loss.item() == pytest.approx(alone.item() / np.sqrt(2), rel=1e-6)
+    assert prediction.grad is not None
+    assert prediction.grad.isfinite().all()
+    assert not prediction.grad[1].any()
 
 
 @pytest.mark.parametrize("count", [0, 1])

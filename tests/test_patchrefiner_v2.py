@@ -21,7 +21,7 @@ CHANNELS = (20, 16, 12, 10, 8, 6)
 TINY = {
     "encoder": "mobilenetv4_conv_small",
     "coarse_channels": CHANNELS,
-    "c2f_width": 8,
+    "c2f_widths": (8,) * 5,
     "head_widths": (8, 4),
     "f2c_widths": (16, 12, 8, 8, 6, 4),
     "decoder_widths": (12, 8, 8, 6, 4),
@@ -51,7 +51,7 @@ def parameters(**arguments) -> dict[str, int]:
     ("name", "arguments"),
     [
         ("PRV2_M", paper("M")),
-        ("PRV2_M_F2C", paper("M") | {"c2f_width": None}),
+        ("PRV2_M_F2C", paper("M") | {"c2f_widths": None}),
         ("PRV2_M_SELFAGG", paper("M") | {"denoise": "none"}),
         pytest.param("PRV2_E", paper("E"), marks=pytest.mark.slow),
     ],
@@ -94,8 +94,8 @@ def test_published_sizes_have_the_papers_parameters(size, encoder, total):
 
 def test_ablations_have_the_papers_parameters():
     m = paper("M")
-    assert parameters(**m, c2f_width=None)["all"] == 27_540_308
-    assert parameters(**m, c2f_width=None, heavy=True)["f2c"] == 70_212_336
+    assert parameters(**m, c2f_widths=None)["all"] == 27_540_308
+    assert parameters(**m, c2f_widths=None, heavy=True)["f2c"] == 70_212_336
     # Without denoising the never-used units are a single 3×3 convolution each.
     unused = (256 * 9 + 1) * 256 + (32 * 9 + 1) * 32
     assert parameters(**m, denoise="none")["all"] + unused == 34_453_365
@@ -104,7 +104,7 @@ def test_ablations_have_the_papers_parameters():
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"c2f_width": None}, {"c2f_width": None, "heavy": True}, {"denoise": "none"}, {"denoise": "fuse"}],
+    [{}, {"c2f_widths": None}, {"c2f_widths": None, "heavy": True}, {"denoise": "none"}, {"denoise": "fuse"}],
 )
 @pytest.mark.parametrize("space", ["metres", "log"])
 def test_every_variant_refines_and_learns(changes, space):
@@ -162,6 +162,18 @@ def test_log_shows_the_network_the_logarithm():
 
 
 @pytest.mark.parametrize("space", ["metres", "log"])
+def test_own_depth_comes_with_the_same_refined_depth_and_does_not_see_the_coarse_depth(space):
+    refiner = tiny(space=space, coarse_condition=False)
+    torch.nn.init.normal_(refiner.f2c.final.weight, 0, 0.1)
+    tile, depth, features = inputs(refiner)
+    refined, own = refiner.with_own_depth(tile, depth, features)
+    torch.testing.assert_close(refined, refiner(tile, depth, features))
+    assert own.min() >= 0
+    assert own.std() > 0
+    torch.testing.assert_close(refiner.with_own_depth(tile, 2 * depth, features)[1], own)
+
+
+@pytest.mark.parametrize("space", ["metres", "log"])
 def test_tiles_of_a_batch_are_independent(space):
     refiner = tiny(space=space)
     torch.nn.init.normal_(refiner.f2c.final.weight, 0, 0.1)
@@ -199,7 +211,8 @@ def test_noisy_pretraining_is_the_same_forward():
     metres, log = tiny(coarse_condition=False), tiny(coarse_condition=False, space="log")
     log.load_state_dict(metres.state_dict())
     tile, depth, noise = inputs(metres)
-    zero, one = torch.zeros_like(depth), torch.ones_like(depth)
+    zero, one = (torch.full_like(depth, model.space.silent) for model in (metres, log))
+    assert not metres.space.show(zero).any()
     assert not log.space.show(one).any()
     offset = metres.offset(tile, zero, noise)
     torch.testing.assert_close(metres(tile, zero, noise), offset.relu())

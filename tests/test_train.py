@@ -3,6 +3,9 @@
 import csv
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +127,18 @@ class TestResume:
         weights = [load_file(tmp_path / part / "weights.safetensors") for part in ("whole", "parts")]
         assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
         assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+
+    def test_a_signal_to_the_whole_process_group_leaves_a_checkpoint(self, tmp_path):
+        frames, folder = write_frames(tmp_path / "frames", 2), tmp_path / "run"
+        words = f"train tiny-coarse steps=1000000 workers=2 log_every=1 --data {frames} --out {folder}"
+        main = [sys.executable, "-c", "from hyperfocal.cli import main; main()"]
+        process = subprocess.Popen([*main, *words.split()], start_new_session=True)
+        while not (folder / "log.csv").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        assert Run(recipe("tiny-coarse"), folder, resume=True).step > 0
 
     def test_the_time_limit_leaves_a_checkpoint(self, reader, tmp_path):
         stopped = run("tiny-coarse", reader, tmp_path, "minutes=0")

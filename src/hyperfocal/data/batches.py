@@ -242,9 +242,9 @@ def batches(dataset: Dataset[Batch], first: int, last: int, *, workers: int) -> 
 
 
 def _start_worker(_: int) -> None:
-    """A worker leaves Ctrl-C to the main process, which ends it, and takes one core only."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """A worker takes one core only and leaves signals, which schedulers send to all, to the main process."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
 
 

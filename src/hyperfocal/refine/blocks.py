@@ -97,14 +97,16 @@ class GuidedBlock(nn.Module):
     The 1×1 projection runs before the resize: the same function as after it, at a quarter of the cost.
     """
 
-    def __init__(self, channels: int, guide_channels: int, denoise: str, *, skip: bool) -> None:
+    def __init__(
+        self, channels: int, out_channels: int, guide_channels: int, denoise: str, *, skip: bool
+    ) -> None:
         super().__init__()
         self.skip_unit = GuidedUnit(channels, guide_channels, denoise) if skip else None
         self.unit = GuidedUnit(channels, guide_channels, denoise)
-        self.project = nn.Conv2d(channels, channels, 1)
+        self.project = nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, x: Tensor, guide: Tensor, size: Sequence[int], skip: Tensor | None = None) -> Tensor:
-        """`x`, `skip` (N, C, h, w) and `guide` (N, G, h, w) → (N, C, *size)."""
+        """`x`, `skip` (N, C, h, w) and `guide` (N, G, h, w) → (N, out_channels, *size)."""
         if self.skip_unit is not None:
             x = x + self.skip_unit(skip, guide)
         return resize(self.project(self.unit(x, guide)), size)
@@ -128,6 +130,12 @@ def heavy_fuse_block(c_in: int, c_out: int) -> nn.Sequential:
 
 
 def up_stage(c_in: int, c_out: int, convs: int = 2) -> nn.Sequential:
-    """`convs` times 3×3 convolution and GELU; all but the last keep the input's width."""
+    """`convs` times 3×3 convolution and GELU; all but the last keep the input's width.
+
+    He's initialisation: with PyTorch's the signal, unnormalised here, shrinks to a third at each convolution.
+    """
     widths = [c_in] * convs + [c_out]
-    return nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (conv3x3(a, b), nn.GELU())))
+    stage = nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (conv3x3(a, b), nn.GELU())))
+    for convolution in stage[::2]:
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    return stage

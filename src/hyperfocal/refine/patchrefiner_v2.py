@@ -26,10 +26,12 @@ class Space(NamedTuple):
     Attributes:
         show: depth in metres → what the network reads.
         shift: depth in metres, the network's offset → corrected depth in metres.
+        silent: the depth in metres that is shown as 0.
     """
 
     show: Callable[[Tensor], Tensor]
     shift: Callable[[Tensor, Tensor], Tensor]
+    silent: float
 
 
 def _same(depth: Tensor) -> Tensor:
@@ -48,7 +50,7 @@ def _scale(depth: Tensor, offset: Tensor) -> Tensor:
     return depth * offset.exp()  # exp(ln depth + offset), without the rounding of ln
 
 
-SPACES = {"metres": Space(_same, _add), "log": Space(_log, _scale)}
+SPACES = {"metres": Space(_same, _add, 0.0), "log": Space(_log, _scale, 1.0)}
 
 
 class CoarseToFine(nn.Module):
@@ -57,24 +59,30 @@ class CoarseToFine(nn.Module):
     Args:
         channels: of the five encoder maps.
         guides: channels of the six coarse maps.
-        width: of the path.
+        widths: of the path at strides 32 to 2.
         head: middle and last width of the head at stride 1.
         denoise: a key of `blocks.DENOISERS`.
     """
 
     def __init__(
-        self, channels: Sequence[int], guides: Sequence[int], width: int, head: Sequence[int], denoise: str
+        self,
+        channels: Sequence[int],
+        guides: Sequence[int],
+        widths: Sequence[int],
+        head: Sequence[int],
+        denoise: str,
     ) -> None:
         super().__init__()
         middle, last = head
-        self.projections = nn.ModuleList(conv3x3(c, width) for c in channels)
+        self.projections = nn.ModuleList(conv3x3(c, w) for c, w in zip(channels, widths, strict=True))
         self.blocks = nn.ModuleList(
-            GuidedBlock(width, g, denoise, skip=i > 0) for i, g in enumerate(guides[:5])
+            GuidedBlock(w, above, g, denoise, skip=i > 0)
+            for i, (w, above, g) in enumerate(zip(widths, (*widths[1:], widths[-1]), guides[:5], strict=True))
         )
         self.head = nn.Sequential(
-            conv3x3(width, middle, bias=True), conv3x3(middle, last, bias=True), nn.ReLU()
+            conv3x3(widths[-1], middle, bias=True), conv3x3(middle, last, bias=True), nn.ReLU()
         )
-        self.head_block = GuidedBlock(last, guides[5], denoise, skip=False)
+        self.head_block = GuidedBlock(last, last, guides[5], denoise, skip=False)
         self.to_depth = nn.Conv2d(last, 1, 1)
         with torch.no_grad():
             weight, bias = self.to_depth.parameters()
@@ -153,7 +161,7 @@ class PatchRefinerV2(nn.Module):
     Args:
         encoder: timm name of the light encoder.
         coarse_channels: of the six coarse maps, strides 32 to 1.
-        c2f_width: of the coarse-to-fine path, or None to go without it (ablations 1 to 3).
+        c2f_widths: of the coarse-to-fine path, strides 32 to 2, or None to go without it (ablations 1 to 3).
         head_widths: middle and last width of the C2F head at stride 1.
         f2c_widths: of the six fused maps, strides 32 to 1.
         decoder_widths: of the five up stages, strides 16 to 1.
@@ -172,7 +180,7 @@ class PatchRefinerV2(nn.Module):
         self,
         encoder: str,
         coarse_channels: Sequence[int] = (256, 256, 256, 256, 256, 32),
-        c2f_width: int | None = 256,
+        c2f_widths: Sequence[int] | None = (256,) * 5,
         head_widths: Sequence[int] = (128, 32),
         f2c_widths: Sequence[int] = (512, 256, 128, 64, 64, 32),
         decoder_widths: Sequence[int] = (512, 256, 128, 64, 32),
@@ -189,12 +197,14 @@ class PatchRefinerV2(nn.Module):
         channels = self.encoder.channels
         self.c2f: CoarseToFine | None = None
         fine: tuple[int, ...] = (*channels, channels[-1])
-        if c2f_width is not None:
-            self.c2f = CoarseToFine(channels, coarse_channels, c2f_width, head_widths, denoise)
-            fine = (*[c2f_width] * 5, head_widths[1])
+        if c2f_widths is not None:
+            self.c2f = CoarseToFine(channels, coarse_channels, c2f_widths, head_widths, denoise)
+            fine = (*c2f_widths, head_widths[1])
         self.f2c = FineToCoarse(coarse_channels, fine, f2c_widths, decoder_widths, heavy=heavy)
         if space == "log":
             nn.init.zeros_(self.f2c.final.weight)
+            if self.c2f is not None:  # the published N(1, 1) would start it at e^±10 m
+                nn.init.normal_(self.c2f.to_depth.weight, std=0.1)
 
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Sizes of the six cropped coarse maps, low to high, for a tile of `height` × `width` pixels."""
@@ -216,6 +226,23 @@ class PatchRefinerV2(nn.Module):
 
     def offset(self, tile: Tensor, coarse_depth: Tensor, coarse_features: Sequence[Tensor]) -> Tensor:
         """Return what `forward` shifts the coarse depth by: (N, 1, h, w), in metres or in ln metres."""
+        return self._offsets(tile, coarse_depth, coarse_features)[0]
+
+    def with_own_depth(
+        self, tile: Tensor, coarse_depth: Tensor, coarse_features: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return what `forward` does and C2F's own depth of the tile, both (N, 1, h, w) metres.
+
+        The published code leaves the second one unsupervised; supervising it teaches C2F sooner.
+        """
+        offset, own = self._offsets(tile, coarse_depth, coarse_features)
+        silent = torch.full_like(own, self.space.silent)
+        return self.space.shift(coarse_depth, offset), self.space.shift(silent, own)
+
+    def _offsets(
+        self, tile: Tensor, coarse_depth: Tensor, coarse_features: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The offset and the fine depth that F2C reads: zeros without C2F."""
         shown = self.space.show(coarse_depth)
         fine: Sequence[Tensor] = self.encoder(tile, shown if self.coarse_condition else None)
         sizes = [*(f.shape[-2:] for f in fine), tile.shape[-2:]]
@@ -224,8 +251,7 @@ class PatchRefinerV2(nn.Module):
             fine, fine_depth = [*fine, resize(fine[-1], sizes[-1])], torch.zeros_like(shown)
         else:
             fine, fine_depth = self.c2f(fine, coarse)
-        offset: Tensor = self.f2c(coarse, fine, shown, fine_depth)
-        return offset
+        return self.f2c(coarse, fine, shown, fine_depth), fine_depth
 
 
 ENCODERS = {
@@ -238,7 +264,7 @@ ENCODERS = {
 NANO: dict[str, Any] = {
     "encoder": "tf_efficientnet_lite0",
     "coarse_channels": (128, 96, 64, 48, 32, 16),
-    "c2f_width": 16,
+    "c2f_widths": (96, 64, 48, 32, 24),
     "head_widths": (8, 8),
     "f2c_widths": (96, 64, 40, 24, 12, 6),
     "decoder_widths": (64, 40, 20, 12, 8),

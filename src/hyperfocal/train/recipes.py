@@ -13,7 +13,7 @@ TINY_COARSE = {"encoder": "test_efficientnet", "widths": (16, 16, 8, 8, 8, 4)}
 TINY_REFINER = {
     "encoder": "test_efficientnet",
     "coarse_channels": TINY_COARSE["widths"],
-    "c2f_width": 8,
+    "c2f_widths": (8,) * 5,
     "head_widths": (8, 4),
     "f2c_widths": (16, 8, 8, 8, 8, 4),
     "decoder_widths": (8, 8, 8, 8, 4),
@@ -44,7 +44,7 @@ class Recipe:
         fraction: range of a crop's area in that of the largest crop of its aspect.
         canonical: the camera that depth is predicted for.
         lr: peak learning rate of parts without one of their own.
-        encoder_lr: factor on `lr` for encoders.
+        encoder_lr: factor on `lr` for encoders; 0 freezes the refiner's.
         coarse_lr: factor on `lr` for the coarse network in e2e; 0 freezes it.
         weight_decay: AdamW's.
         clip: largest gradient norm (L2).
@@ -52,6 +52,7 @@ class Recipe:
             at the start and, once more, at the end (OneCycle).
         ema: decay of the average of weights that is saved and exported.
         gradient: weight of gradient matching beside SILog.
+        own: weight of the same loss on the refiner's own depth (C2F's); 0 leaves it unsupervised, as published.
         seed: of every random choice.
         workers: processes that prepare batches.
         threads: of PyTorch.
@@ -86,6 +87,7 @@ class Recipe:
     final_div: float = 100.0
     ema: float = 0.999
     gradient: float = 0.5
+    own: float = 0.0
     seed: int = 621
     workers: int = 1
     threads: int = 2
@@ -97,14 +99,25 @@ _NANO_COARSE = Recipe(stage="coarse", about="nano's coarse network, ImageNet enc
 _NANO_PRETRAIN = Recipe(
     stage="pretrain",
     about="nano's refiner on whole photos with noise in place of coarse features (noisy pretraining)",
-    area=256 * 256,
-    fraction=(0.7, 1.0),
+    area=192 * 192,
+    fraction=(0.2, 1.0),
+    lr=1e-3,
+    encoder_lr=0.0,
+    gradient=2.0,
+    own=1.0,
 )
 _NANO_E2E = Recipe(
     stage="e2e",
     about="nano's refiner on tile-scale windows, with the coarse network (end to end)",
     batch=2,
+    windows=2,
+    window=(192, 192),
     fraction=(0.7, 1.0),
+    lr=1e-3,
+    encoder_lr=0.1,
+    coarse_lr=0.0,
+    gradient=10.0,
+    own=0.3,
 )
 
 
@@ -115,6 +128,8 @@ def _tiny(recipe: Recipe) -> Recipe:
         coarse=TINY_COARSE,
         refiner=TINY_REFINER,
         imagenet=False,
+        encoder_lr=0.3,
+        coarse_lr=0.1,
         steps=20,
         batch=2,
         windows=2,

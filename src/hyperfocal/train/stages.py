@@ -19,7 +19,7 @@ from hyperfocal.data.batches import Reader, WholeBatch, WholeCrops, WindowBatch,
 from hyperfocal.data.crops import size_of_area
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.losses.gradient import gradient_matching
-from hyperfocal.losses.silog import silog
+from hyperfocal.losses.silog import silog, silog_per_image
 from hyperfocal.refine.patchrefiner_v2 import PatchRefinerV2, widen_stem
 from hyperfocal.refine.roi import crop_maps
 from hyperfocal.train.recipes import Recipe
@@ -88,7 +88,6 @@ class NoisyPretraining:
         self.recipe = recipe
         self.refiner = _refiner(recipe, coarse_condition=False)
         self.networks = nn.ModuleDict({"refiner": self.refiner})
-        self.silent = 1.0 if recipe.refiner.get("space") == "log" else 0.0
 
     def dataset(self, reader: Reader) -> WholeCrops:
         """Whole photos at the size of a window."""
@@ -99,8 +98,9 @@ class NoisyPretraining:
         return [(self.refiner.encoder, self.recipe.encoder_lr), (self.networks, 1.0)]
 
     def train(self) -> None:
-        """Batch norms learn too."""
+        """Batch norms learn too, but for those of a frozen encoder."""
         self.networks.train()
+        self.refiner.encoder.train(self.recipe.encoder_lr > 0)
 
     def loss(self, batch: WholeBatch, generator: torch.Generator) -> Tensor:
         """Of the refiner's depth, with fresh noise."""
@@ -110,15 +110,19 @@ class NoisyPretraining:
             torch.randn(n, channels, *size, generator=generator)
             for channels, size in zip(self.recipe.refiner["coarse_channels"], sizes, strict=True)
         ]
-        depth = self.refiner(batch.image, torch.full_like(batch.target, self.silent), noise)
-        return _loss(depth, batch.target, self.recipe)
+        silent = torch.full_like(batch.target, self.refiner.space.silent)
+        depth, own = self.refiner.with_own_depth(batch.image, silent, noise)
+        return _loss(depth, batch.target, self.recipe) + self.recipe.own * _loss(
+            own, batch.target, self.recipe
+        )
 
 
 class EndToEnd:
     """Photo → coarse network → maps cropped to windows → refiner: the loss is on the windows alone.
 
-    `coarse_lr = 0` freezes the coarse network. Its batch norms keep their statistics in either case: a step
-    has too few photos to estimate them (the published code lets them follow batches of four).
+    `coarse_lr = 0` freezes the coarse network. Batch norms, its own and those of the refiner's encoder, keep
+    their statistics in either case: a step has too few photos to estimate them (the published code lets them
+    follow batches of four).
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -152,9 +156,10 @@ class EndToEnd:
         ]
 
     def train(self) -> None:
-        """All but the coarse network's batch norms."""
+        """All but the encoders' and the coarse network's batch norms."""
         self.coarse.eval()
         self.refiner.train()
+        self.refiner.encoder.eval()
 
     def loss(self, batch: WindowBatch, generator: torch.Generator) -> Tensor:
         """Of the refined windows."""
@@ -168,7 +173,10 @@ class EndToEnd:
             [(height, width), *self.refiner.feature_sizes(height, width)],
             batch.owner,
         )
-        return _loss(self.refiner(batch.windows, depth, features), batch.target, self.recipe)
+        depth, own = self.refiner.with_own_depth(batch.windows, depth, features)
+        return _loss(depth, batch.target, self.recipe, silog_per_image) + self.recipe.own * _loss(
+            own, batch.target, self.recipe, silog_per_image
+        )
 
 
 STAGES: dict[str, Callable[[Recipe], Stage[Any]]] = {
@@ -200,11 +208,16 @@ def model_config(recipe: Recipe) -> ModelConfig:
     )
 
 
-def _loss(depth: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
+def _loss(
+    depth: Tensor,
+    target: Tensor,
+    recipe: Recipe,
+    scale_invariant: Callable[[Tensor, Tensor, Tensor], Tensor] = silog,
+) -> Tensor:
     """SILog + weight · gradient matching in log depth; unknown pixels have target 0."""
     valid = target > 0
     logs = depth.clamp_min(1e-3).log(), target.clamp_min(1e-3).log()
-    return silog(depth, target, valid) + recipe.gradient * gradient_matching(*logs, valid)
+    return scale_invariant(depth, target, valid) + recipe.gradient * gradient_matching(*logs, valid)
 
 
 def _whole_crops(reader: Reader, recipe: Recipe) -> WholeCrops:
@@ -231,6 +244,7 @@ def _refiner(recipe: Recipe, *, coarse_condition: bool) -> PatchRefinerV2:
     network = PatchRefinerV2(**{**recipe.refiner, "coarse_condition": coarse_condition})
     if recipe.imagenet:
         load_imagenet(network.encoder)
+    network.encoder.requires_grad_(recipe.encoder_lr > 0)
     start: dict[str, Tensor] = {}
     if recipe.refiner_from is not None:
         start |= _weights(recipe.refiner_from, "refiner")
