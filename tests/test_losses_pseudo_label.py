@@ -1,4 +1,4 @@
-"""Losses to a teacher's label (SSI, SSIGM, local SSIGM, ranking) and DSD: published values, plain NumPy, limits."""
+"""Losses to a teacher's label (SSI, SSIGM, ranking) and DSD: published values, plain NumPy, limits."""
 
 import math
 from pathlib import Path

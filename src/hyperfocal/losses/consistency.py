@@ -1,10 +1,10 @@
-"""Consistency: two overlapping crops shall see the same in their overlap (PatchFusion, consistency-aware training).
+"""Consistency: overlapping crops shall see the same (PatchFusion, consistency-aware training).
 
 L = MSE(features) + μ · MSE(depth),  μ = 0.1
 
 on the pixels of the overlap whose truth is known in the first crop, with one mean over all elements of all
-feature levels: high-resolution levels weigh most. PatchFusion trains with SILog + 0.1 · L and crops of a
-quarter of the image, shifted by a quarter of themselves.
+feature levels: high-resolution levels weigh most. PatchFusion trains with SILog + 0.1 · L on crops whose
+sides are a quarter of the image's, shifted by a quarter of those.
 """
 
 from collections.abc import Sequence

@@ -2,8 +2,8 @@
 
 L = SILog(p, real truth) + λ · L_pseudo(p, teacher's label)
 
-L_pseudo is one of `ranking`, `ssi`, `ssigm`, `local_ssigm`. Published λ: 0.8 (V2's paper), 0.5 (its Cityscapes
-configuration), 0.07 (PatchRefiner's released SSI checkpoint).
+L_pseudo is one of `ranking`, `ssi`, `ssigm`, `local_ssigm`. Published λ: 0.8 (V2's paper), 0.5 (its
+Cityscapes configuration), 0.07 (PatchRefiner's released SSI checkpoint).
 """
 
 from torch import Tensor
