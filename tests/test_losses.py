@@ -132,3 +132,14 @@ def test_gradient_matching_gradients():
     truth, valid = random_depth(1).log(), random_depth(2) > 4
     prediction = random_depth(0).log().requires_grad_()
     assert torch.autograd.gradcheck(lambda p: gradient_matching(p, truth, valid), (prediction,))
+
+
+@pytest.mark.parametrize("loss", [silog, silog_per_image, gradient_matching])
+def test_half_precision_is_summed_in_float32(loss):
+    """Sums over an image overflow half precision."""
+    prediction, truth = (12 * random_depth(i).repeat(1, 1, 20, 20).half() for i in (0, 1))
+    everywhere = torch.ones_like(truth, dtype=torch.bool)
+    found = loss(prediction.requires_grad_(), truth, everywhere)
+    found.backward()
+    assert found.item() == loss(prediction.float(), truth.float(), everywhere).item()
+    assert prediction.grad.isfinite().all()

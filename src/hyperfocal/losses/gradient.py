@@ -9,6 +9,8 @@ slicing slip only one of the two directions.
 
 from torch import Tensor
 
+from hyperfocal.losses.precision import at_least_float32
+
 
 def gradient_matching(log_prediction: Tensor, log_target: Tensor, valid: Tensor, scales: int = 4) -> Tensor:
     """Multi-scale gradient matching in both directions.
@@ -22,6 +24,7 @@ def gradient_matching(log_prediction: Tensor, log_target: Tensor, valid: Tensor,
     Returns:
         A scalar ≥ 0; 0 where no two neighbours are valid.
     """
+    log_prediction, log_target = at_least_float32(log_prediction, log_target)
     residual = (log_prediction - log_target).masked_fill(~valid, 0)
     total = residual.sum() * 0
     for level in range(scales):

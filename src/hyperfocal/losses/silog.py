@@ -10,6 +10,8 @@ L = 10 · √( mean over images of ( Var(g) + λ · mean(g)² ) )
 import torch
 from torch import Tensor
 
+from hyperfocal.losses.precision import at_least_float32
+
 FLOOR = (
     1e-20  # a perfect prediction has L = 0, where the root's slope is infinite: the floor gives it slope 0
 )
@@ -27,6 +29,7 @@ def silog(prediction: Tensor, target: Tensor, valid: Tensor, lam: float = 0.15) 
     Returns:
         A scalar; 0 (with zero gradients) where fewer than two pixels are valid.
     """
+    prediction, target = at_least_float32(prediction, target)
     if valid.sum() < 2:
         return prediction.sum() * 0
     g = torch.log(prediction[valid] + 1e-7) - torch.log(target[valid] + 1e-7)
@@ -45,6 +48,7 @@ def silog_per_image(prediction: Tensor, target: Tensor, valid: Tensor, lam: floa
     Returns:
         A scalar; images without two valid pixels count as perfect.
     """
+    prediction, target = at_least_float32(prediction, target)
     g = (
         ((prediction + 1e-7).log() - (target.masked_fill(~valid, 1) + 1e-7).log())
         .masked_fill(~valid, 0)
