@@ -139,7 +139,7 @@ def test_an_unknown_alignment_is_named():
 
 
 def test_the_nyu_crop_is_the_published_pixels():
-    rows, columns = np.nonzero(depth.crop_mask((480, 640), "eigen_nyu"))
+    rows, columns = np.nonzero(depth.window_mask((480, 640), depth.EIGEN_NYU))
     assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (45, 471, 41, 601)
 
 

@@ -27,8 +27,8 @@ def test_depth_errors_and_see(case, index):
     prediction, truth, whole = maps(index)
     if "half_res" in case:
         prediction = depth.resize(prediction[::2, ::2], truth.shape)
-    crop = depth.crop_mask(truth.shape, case if case in depth.CROPS else None)
-    valid = crop & (ADD_MASK[index] if case == "add_mask" else True)
+    window = {"garg": depth.GARG, "eigen_kitti": depth.EIGEN_KITTI}.get(case, depth.WHOLE)
+    valid = depth.window_mask(truth.shape, window) & (ADD_MASK[index] if case == "add_mask" else True)
     found = depth.scores(prediction, truth, valid)
     counts = depth.counted(truth, valid, 1e-3, 80) & edges.disparity_edges(600 / whole)
     found["see"] = edges.soft_edge_error(prediction, truth, counts)

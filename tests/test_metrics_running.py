@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from hyperfocal.metrics import depth, edges, ordinal, running
-from hyperfocal.metrics.depth import PROTOCOLS
 
 IMAGES = 5
 
@@ -54,9 +53,9 @@ def test_two_shards_add_up_to_the_whole(make):
 def test_values_are_those_of_the_pure_functions():
     prediction, truth = batch()
     maps = [(p[0].numpy(), g[0].numpy()) for p, g in zip(prediction, truth, strict=True)]
-    nyu = depth.crop_mask((40, 60), "eigen_nyu")
+    nyu = depth.window_mask((40, 60), depth.EIGEN_NYU)
     expected = [depth.scores(p, g, nyu, max_depth=10, alignment="median") for p, g in maps]
-    metric = running.DepthErrors(PROTOCOLS["nyuv2"], "median")
+    metric = running.DepthErrors(max_depth=10, window=depth.EIGEN_NYU, alignment="median")
     metric.update(prediction, truth)
     for name, values in metric.per_image().items():
         assert values.tolist() == pytest.approx([e[name] for e in expected], rel=1e-6, nan_ok=True)

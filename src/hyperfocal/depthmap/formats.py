@@ -32,11 +32,12 @@ _TIFF_DESCRIPTION = 270
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds: float (H, W) metres, our text entries, and (H, W) confidence if any."""
+    """What a file holds: numbers (H, W) in a unit, our text entries, and (H, W) confidence if any."""
 
     metres: np.ndarray
     text: Mapping[str, str] = field(default_factory=dict)
     confidence: np.ndarray | None = None
+    unit: float = 1.0  # metres of 1
 
 
 def by_suffix(table: Mapping[str, T], path: Path) -> T:

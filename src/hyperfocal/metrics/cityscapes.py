@@ -54,7 +54,8 @@ def log_edges(depth: Floats) -> Mask:
         depth: (H, W) metres.
     """
     known = np.isfinite(depth) & (depth > 0)
-    return np.asarray(canny(np.log(np.where(known, depth, 1)), sigma=1.0, mask=known))
+    edges = canny(np.log(np.where(known, depth, 1)), sigma=1.0, mask=known)  # type: ignore[no-untyped-call]
+    return np.asarray(edges)
 
 
 def true_boundary(truth: Floats, segmentation: Bytes) -> Mask:

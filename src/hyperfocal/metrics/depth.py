@@ -4,7 +4,7 @@ p is the prediction and g the truth, both in metres, as 1-D arrays of the pixels
 those and calls all of them. The mean over images is the caller's.
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,33 +16,12 @@ Mask = NDArray[np.bool_]
 Alignment = Literal["none", "scale", "median", "scale-shift"]
 ALIGNMENTS: tuple[Alignment, ...] = get_args(Alignment)
 
-# The part of the image that counts, as fractions of its height and width: top, bottom, left, right.
-CROPS = {
-    "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),  # KITTI, Garg et al., 2016
-    "eigen_kitti": (0.3324324, 0.91351351, 0.0359477, 0.96405229),  # KITTI, Eigen et al., 2014
-    "eigen_nyu": (45 / 480, 471 / 480, 41 / 640, 601 / 640),  # NYUv2: rows 45–471, columns 41–601
-}
-
-
-class Protocol(NamedTuple):
-    """Which truth of a data set counts: its range in metres and its crop."""
-
-    min_depth: float = 1e-3
-    max_depth: float = 80.0
-    crop: str | None = None
-
-
-# By the kind of data, as the PatchFusion and PatchRefiner papers evaluate.
-PROTOCOLS = {
-    "unrealstereo4k": Protocol(),
-    "mvs-synth": Protocol(),
-    "middlebury2014": Protocol(max_depth=10.0),
-    "cityscapes": Protocol(max_depth=250.0),
-    "eth3d": Protocol(),
-    "kitti": Protocol(crop="garg"),
-    "nyuv2": Protocol(max_depth=10.0, crop="eigen_nyu"),
-    "scannetpp": Protocol(max_depth=10.0),
-}
+Window = tuple[float, float, float, float]
+# The part of an image that counts, as shares of its height and width: top, bottom, left, right.
+WHOLE: Window = (0.0, 1.0, 0.0, 1.0)
+GARG: Window = (0.40810811, 0.99189189, 0.03594771, 0.96405229)  # KITTI, Garg et al., 2016
+EIGEN_KITTI: Window = (0.3324324, 0.91351351, 0.0359477, 0.96405229)  # Eigen et al., 2014
+EIGEN_NYU: Window = (45 / 480, 471 / 480, 41 / 640, 601 / 640)  # NYUv2: rows 45–471, columns 41–601
 
 
 def abs_rel(p: Floats, g: Floats) -> float:
@@ -144,11 +123,9 @@ def resize(prediction: Floats, shape: tuple[int, int]) -> Floats:
     return np.asarray(torch.where(nearest.isfinite(), total / weight, nearest)[0, 0].numpy())
 
 
-def crop_mask(shape: tuple[int, int], crop: str | None) -> Mask:
-    """(H, W), True inside the named one of `CROPS`; None is the whole image."""
-    if crop is None:
-        return np.ones(shape, bool)
-    (height, width), (top, bottom, left, right) = shape, CROPS[crop]
+def window_mask(shape: tuple[int, int], window: Window) -> Mask:
+    """(H, W), True inside the window; its ends are rounded down, as published."""
+    (height, width), (top, bottom, left, right) = shape, window
     inside = np.zeros(shape, bool)
     inside[int(top * height) : int(bottom * height), int(left * width) : int(right * width)] = True
     return inside
@@ -179,7 +156,7 @@ def scores(
     Args:
         prediction: (H, W) metres; after alignment clipped to the range (`clip`).
         truth: (H, W) metres; counts where min_depth < truth < max_depth.
-        valid: (H, W), a further condition on pixels, such as `crop_mask`.
+        valid: (H, W), a further condition on pixels, such as `window_mask`.
         alignment: one of `ALIGNMENTS`.
         min_depth: metres.
         max_depth: metres.

@@ -20,14 +20,14 @@ from hyperfocal.metrics.cityscapes import BOUNDARY_ERRORS, cityscapes_scores
 from hyperfocal.metrics.consistency import consistency_error
 from hyperfocal.metrics.depth import (
     ERRORS,
-    PROTOCOLS,
+    WHOLE,
     Alignment,
-    Protocol,
+    Window,
     clip,
     counted,
-    crop_mask,
     resize,
     scores,
+    window_mask,
 )
 from hyperfocal.metrics.edges import boundary_scores, disparity_edges, mask_boundary_recall, soft_edge_error
 from hyperfocal.metrics.ordinal import d3r, neighbouring_centres
@@ -66,18 +66,20 @@ class PerImage(Metric):
 
 
 class DepthErrors(PerImage):
-    """δ1–3, AbsRel, SqRel, RMSE, RMSE-log, log10 and SILog (`depth.scores`), within the protocol's range and crop."""
+    """δ1–3, AbsRel, SqRel, RMSE, RMSE-log, log10 and SILog (`depth.scores`), in a range and window."""
 
     names = ERRORS
 
     def __init__(
         self,
-        protocol: Protocol = PROTOCOLS["unrealstereo4k"],
+        min_depth: float = 1e-3,
+        max_depth: float = 80.0,
+        window: Window = WHOLE,
         alignment: Alignment = "none",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.protocol, self.alignment = protocol, alignment
+        self.range, self.window, self.alignment = (min_depth, max_depth), window, alignment
 
     def update(self, prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> None:
         """Adds images.
@@ -87,9 +89,9 @@ class DepthErrors(PerImage):
             truth: (N, 1, H, W) or (N, H, W) metres.
             valid: like the truth, bool; which pixels count besides.
         """
-        low, high, crop = self.protocol
+        low, high = self.range
         for p, g, v in _images(prediction, truth, valid):
-            inside = crop_mask(g.shape, crop) if v is None else crop_mask(g.shape, crop) & v
+            inside = window_mask(g.shape, self.window) & (True if v is None else v)
             p = resize(p, g.shape)
             self.add(scores(p, g, inside, alignment=self.alignment, min_depth=low, max_depth=high))
 
@@ -100,10 +102,15 @@ class SoftEdgeError(PerImage):
     names = ("see",)
 
     def __init__(
-        self, protocol: Protocol = PROTOCOLS["unrealstereo4k"], radius: int = 1, **kwargs: Any
+        self,
+        min_depth: float = 1e-3,
+        max_depth: float = 80.0,
+        window: Window = WHOLE,
+        radius: int = 1,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.protocol, self.radius = protocol, radius
+        self.range, self.window, self.radius = (min_depth, max_depth), window, radius
 
     def update(self, prediction: Tensor, truth: Tensor, disparity: Tensor | None = None) -> None:
         """Adds images.
@@ -113,9 +120,9 @@ class SoftEdgeError(PerImage):
             truth: (N, 1, H, W) or (N, H, W) metres.
             disparity: like the truth, in pixels.
         """
-        low, high, crop = self.protocol
+        low, high = self.range
         for p, g, d in _images(prediction, truth, disparity):
-            counts = counted(g, crop_mask(g.shape, crop), low, high)
+            counts = counted(g, window_mask(g.shape, self.window), low, high)
             edges = disparity_edges(g if d is None else d)
             p = clip(resize(p, g.shape), low, high)
             self.add({"see": soft_edge_error(p, g, edges & counts, self.radius)})
