@@ -87,7 +87,7 @@ def boundary_scores(
     near_p, near_g = _inverse(prediction), _inverse(truth)
     found = [_precision_and_recall(near_p, near_g, valid, t) for t in weights]
     values = [(p, r, 2 * p * r / (p + r) if p + r else 0.0) for p, r in found]
-    precision, recall, f1 = np.average(values, axis=0, weights=weights).tolist()
+    precision, recall, f1 = (float(np.average(v, weights=weights)) for v in zip(*values, strict=True))
     return {"boundary_precision": precision, "boundary_recall": recall, "boundary_f1": f1}
 
 
