@@ -100,7 +100,7 @@ class DepthMap:
         path = Path(path)
         with naming(path):
             contents = read_map(path)
-            metres = contents.values
+            metres = contents.metres
             missing = np.isnan(metres) | (metres == 0)
             if missing.any():
                 metres = np.where(missing, np.float32(np.inf), metres)

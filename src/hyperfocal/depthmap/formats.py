@@ -33,12 +33,12 @@ _TIFF_DESCRIPTION = 270
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds: numbers (H, W) in a unit, our text entries, and (H, W) confidence if any."""
+    """What a file holds: float (H, W) metres, our text entries, and (H, W) confidence if any."""
 
-    values: np.ndarray
+    metres: np.ndarray
     text: Mapping[str, str] = field(default_factory=dict)
     confidence: np.ndarray | None = None
-    unit: float = 1.0  # metres of 1
+    unit: float = 1.0  # metres of 1 in the file
 
 
 def by_suffix(table: Mapping[str, T], path: Path) -> T:
@@ -129,8 +129,10 @@ def read_png(path: Path) -> Contents:
         text = _entries(image.info)
         if not image.mode.startswith("I"):
             raise HyperfocalError(f"is no 16-bit grey PNG (its mode is {image.mode})")
-        values = np.asarray(image).astype(np.float32)
-    return Contents(values, text, unit=float(text.get("scale_to_metres", "0.001")))
+        metres = np.asarray(image).astype(np.float32)
+    unit = float(text.get("scale_to_metres", "0.001"))
+    metres *= np.float32(unit)
+    return Contents(metres, text, unit=unit)
 
 
 def read_tif(path: Path) -> Contents:
@@ -176,7 +178,7 @@ READERS: dict[str, Callable[[Path], Contents]] = {
 
 
 def read_map(path: Path, unit: float | None = None) -> Contents:
-    """A file's map in float32 metres, its values otherwise as they are.
+    """A file's map in float32 metres, 0, NaN and negative values as they are.
 
     Args:
         path: of any format of `READERS`.
@@ -189,11 +191,12 @@ def read_map(path: Path, unit: float | None = None) -> Contents:
     require_file(path)
     with naming(path):
         contents = read(path)
-        values = contents.values.astype(np.float32, copy=False)
-        if values.ndim != 2 or values.size == 0:
-            raise HyperfocalError(f"holds an array of shape {values.shape}, not (H, W)")
-        factor = np.float32(contents.unit if unit is None else unit)
-        return replace(contents, values=values if factor == 1 else values * factor, unit=1.0)
+        metres = contents.metres.astype(np.float32, copy=False)
+        if metres.ndim != 2 or metres.size == 0:
+            raise HyperfocalError(f"holds an array of shape {metres.shape}, not (H, W)")
+        if unit is None:
+            return replace(contents, metres=metres)
+        return replace(contents, metres=metres * np.float32(unit / contents.unit), unit=unit)
 
 
 @contextmanager

@@ -35,8 +35,8 @@ def folder_truths(gt: Path, gt_disparity: Path | None = None) -> Iterator[Truth]
     if not stems:
         raise HyperfocalError(f"{gt}: no depth maps ({' '.join(READERS)})")
     for stem in stems:
-        disparity = None if gt_disparity is None else read_map(find_map(gt_disparity, stem)).values
-        yield Truth(stem, read_map(find_map(gt, stem)).values, disparity)
+        disparity = None if gt_disparity is None else read_map(find_map(gt_disparity, stem)).metres
+        yield Truth(stem, read_map(find_map(gt, stem)).metres, disparity)
 
 
 def data_truths(data: Reader) -> Iterator[Truth]:
@@ -71,7 +71,7 @@ def read_prediction(path: Path, shape: tuple[int, int], unit: float | None = Non
     Raises:
         HyperfocalError: it can't be read, or its aspect ratio is more than 1 % off.
     """
-    values = read_map(path, unit).values
+    values = read_map(path, unit).metres
     (height, width), (rows, columns) = shape, values.shape
     if abs(rows * width / (columns * height) - 1) > 0.01:
         raise HyperfocalError(f"{path}: {rows} × {columns}, but the truth is {height} × {width}")
