@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import OpenEXR
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -11,7 +12,9 @@ from frames import write_frames
 from hyperfocal.cli import app
 from hyperfocal.data.folder import Folder
 from hyperfocal.data.kinds import open_data
+from hyperfocal.depthmap.formats import READERS
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.evaluate.maps import Truth, find_map, read_prediction, score_maps
 from hyperfocal.evaluate.score import means, score_image
 from tiny_model import tiny_model
 
@@ -87,6 +90,104 @@ def test_command_scores_folders_of_maps(tmp_path):
     rows = {row["alignment"]: row for row in json.loads(result.stdout)}
     assert rows["none"]["abs_rel"] == pytest.approx(0.1, abs=1e-5)
     assert rows["median"]["abs_rel"] == pytest.approx(0.0, abs=1e-5)
+
+
+def write_pfm(path, metres):
+    height, width = metres.shape
+    path.write_bytes(f"Pf\n{width} {height}\n-1.0\n".encode() + metres[::-1].astype("<f4").tobytes())
+
+
+def write_16_bit(path, metres):
+    Image.fromarray(np.rint(metres * 256).astype(np.uint16)).save(path)
+
+
+def write_exr(path, metres):
+    OpenEXR.File({}, {"Y": np.ascontiguousarray(metres)}).write(str(path))
+
+
+WRITERS = {
+    ".npy": lambda path, metres: np.save(path, metres.astype(np.float16)),
+    ".npz": lambda path, metres: np.savez(path, depth=metres, focal=np.float32(1)),
+    ".exr": write_exr,
+    ".tif": lambda path, metres: Image.fromarray(metres).save(path),
+    ".pfm": write_pfm,
+    ".png": write_16_bit,
+}
+
+
+@pytest.mark.parametrize("suffix", [s for s in WRITERS if s in READERS])
+def test_maps_of_other_programs_are_read(tmp_path, suffix):
+    holed = TRUTH.copy()
+    holed[0, :5] = 0
+    WRITERS[suffix](tmp_path / f"a{suffix}", holed)
+    found = read_prediction(find_map(tmp_path, "a"), TRUTH.shape, 1 / 256 if suffix == ".png" else None)
+    assert np.isinf(found[0, :5]).all()
+    assert np.allclose(found[1:], TRUTH[1:], rtol=1e-6)
+
+
+def test_a_map_of_another_size_is_resized_but_not_stretched(tmp_path):
+    np.save(tmp_path / "small.npy", TRUTH[::2, ::2])
+    np.save(tmp_path / "turned.npy", TRUTH.T)
+    assert read_prediction(tmp_path / "small.npy", TRUTH.shape).shape == TRUTH.shape
+    with pytest.raises(HyperfocalError, match="60 × 40, but the truth is 40 × 60"):
+        read_prediction(tmp_path / "turned.npy", TRUTH.shape)
+
+
+def test_a_map_is_found_by_its_frames_name(tmp_path):
+    np.save(tmp_path / "00001.npy", TRUTH)
+    assert find_map(tmp_path, "scene/00001").name == "00001.npy"
+    np.save(tmp_path / "scene_00001.npy", TRUTH)
+    assert find_map(tmp_path, "scene/00001").name == "scene_00001.npy"
+    with pytest.raises(HyperfocalError, match="no depth map of scene/00002"):
+        find_map(tmp_path, "scene/00002")
+
+
+def test_one_map_does_not_serve_two_frames(tmp_path):
+    np.save(tmp_path / "00000.npy", TRUTH)
+    truths = [Truth(f"{scene}/00000", TRUTH, None) for scene in ("a", "b")]
+    with pytest.raises(HyperfocalError, match="for a/00000 or b/00000"):
+        list(score_maps(tmp_path, truths, ["none"]))
+
+
+def test_command_puts_models_and_other_programs_into_one_table(tmp_path):
+    write_frames(tmp_path / "data", 2)
+    tiny_model().save_pretrained(tmp_path / "model")
+    data, reader = f"unrealstereo4k:{tmp_path / 'data'}", open_data(f"unrealstereo4k:{tmp_path / 'data'}")
+    (tmp_path / "peer").mkdir()
+    for index in range(2):
+        sample = reader[index]
+        np.savez(tmp_path / "peer" / f"{sample.name.replace('/', '_')}.npz", depth=sample.metres * 2)
+    options = [
+        "--model",
+        str(tmp_path / "model"),
+        "--pred",
+        f"DepthPro={tmp_path / 'peer'}",
+        "--tiling",
+        "none",
+    ]
+    arguments = ["evaluate", "--data", data, *options, "--align", "none,scale", "--json"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    rows = {(row["model"], row["alignment"]): row for row in json.loads(result.stdout)}
+    assert len(rows) == 4
+    assert rows["DepthPro", "none"]["abs_rel"] == pytest.approx(1, rel=0.1)  # less where clipped at 80 m
+    assert rows["DepthPro", "scale"]["abs_rel"] == pytest.approx(0, abs=1e-5)
+    assert {row["images"] for row in rows.values()} == {2}
+
+
+def test_command_refuses_two_maps_of_one_name_and_unknown_alignments(tmp_path):
+    for folder in ("a/depth", "b/depth", "gt"):
+        (tmp_path / folder).mkdir(parents=True)
+        np.save(tmp_path / folder / "x.npy", TRUTH)
+    maps = [word for folder in ("a", "b") for word in ("--pred", str(tmp_path / folder / "depth"))]
+    twice = CliRunner().invoke(app, ["evaluate", *maps, "--gt", str(tmp_path / "gt")])
+    assert twice.exit_code == 2
+    assert "a second depth" in twice.output
+    affine = CliRunner().invoke(
+        app, ["evaluate", *maps[:2], "--gt", str(tmp_path / "gt"), "--align", "affine"]
+    )
+    assert affine.exit_code == 2
+    assert "scale-shift" in affine.output
 
 
 def test_command_scores_a_model_and_writes_a_report(tmp_path):

@@ -13,7 +13,11 @@ from hyperfocal import __version__
 from hyperfocal.cli.bench import cpu_name
 from hyperfocal.errors import HyperfocalError
 
-EXTRAS = {"train": ("cv2",), "synth": ("cv2", "moderngl")}  # what each one imports
+EXTRAS = {  # what each one imports
+    "metrics": ("kornia", "scipy", "skimage", "torchmetrics"),
+    "synth": ("cv2", "moderngl"),
+    "train": ("cv2",),
+}
 
 
 def doctor(

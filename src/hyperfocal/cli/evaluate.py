@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,24 @@ import typer
 def evaluate(
     model: Annotated[str | None, typer.Option(help="Model to run on --data.")] = None,
     data: Annotated[str | None, typer.Option(help="KIND:PATH; kinds: unrealstereo4k, folder.")] = None,
-    pred: Annotated[Path | None, typer.Option(help="Folder of predicted .npy depth in metres.")] = None,
-    gt: Annotated[Path | None, typer.Option(help="Folder of true .npy depth of the same stems.")] = None,
+    pred: Annotated[
+        list[str] | None,
+        typer.Option(help="Folder of any program's depth maps, as DIR or NAME=DIR; may be repeated."),
+    ] = None,
+    pred_unit: Annotated[
+        float | None,
+        typer.Option(
+            help="Metres of 1 in the --pred files: 0.00390625 for 1/256 m. By default .png is in mm."
+        ),
+    ] = None,
+    gt: Annotated[Path | None, typer.Option(help="Folder of true depth maps of the same stems.")] = None,
     gt_disparity: Annotated[
-        Path | None, typer.Option(help="Folder of .npy disparity: SEE on its edges.")
+        Path | None, typer.Option(help="Folder of true disparity maps: SEE on their edges.")
     ] = None,
     tiling: Annotated[str, typer.Option(help="Tilings to compare, separated by commas.")] = "none,auto",
-    align: Annotated[str, typer.Option(help="none, median, or both separated by a comma.")] = "none,median",
+    align: Annotated[
+        str, typer.Option(help="none, scale, median, scale-shift, separated by commas.")
+    ] = "none,median",
     min_depth: Annotated[float, typer.Option(help="Metres; nearer truth doesn't count.")] = 1e-3,
     max_depth: Annotated[float, typer.Option(help="Metres; farther truth doesn't count.")] = 80.0,
     focal_px: Annotated[float | None, typer.Option(help="Focal length of all photos in pixels.")] = None,
@@ -27,27 +39,34 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Mean rows as JSON.")] = False,
 ) -> None:
-    """Score a model (--model with --data) or depth maps (--pred with --gt). Alignment is said in every row."""
-    unknown = set(align.split(",")) - {"none", "median"}
-    if unknown:
-        raise typer.BadParameter(f"--align {align}: none, median or none,median")
+    """Score a model (--model) and other programs' depth maps (--pred) on --data, or maps against maps (--gt).
+
+    The alignment of each row is said in it: none, or what was fitted to each image's truth.
+    """
     from rich.console import Console
     from rich.progress import track
 
-    from hyperfocal.evaluate.maps import save_pictures, score_folders
-    from hyperfocal.evaluate.score import Alignment, Row, markdown, means, score_model
+    from hyperfocal.data.kinds import open_data
+    from hyperfocal.evaluate.maps import data_truths, folder_truths, save_pictures, score_maps
+    from hyperfocal.evaluate.score import Row, markdown, means, score_model
+    from hyperfocal.metrics.depth import ALIGNMENTS
 
-    alignments: list[Alignment] = ["median" if how == "median" else "none" for how in align.split(",")]
-    rows: list[Row]
-    if pred is not None and gt is not None and model is None:
-        rows = list(score_folders(pred, gt, gt_disparity, alignments, min_depth, max_depth))
-        keys = ["alignment"]
-    elif model is not None and data is not None and pred is None:
-        from hyperfocal.data.kinds import open_data
+    unknown = set(align.split(",")) - set(ALIGNMENTS)
+    if unknown:
+        raise typer.BadParameter(f"--align {align}: known are {', '.join(ALIGNMENTS)}, separated by commas")
+    alignments = [how for how in ALIGNMENTS if how in align.split(",")]
+    if (data is None) == (gt is None) or not (pred or model) or (model is not None and data is None):
+        raise typer.BadParameter("give --model or --pred or both with --data, or --pred with --gt")
+    if gt_disparity is not None and gt is None:
+        raise typer.BadParameter("--gt-disparity goes with --gt")
+
+    reader = None if data is None else open_data(data)
+    tilings = tiling.split(",")
+    scored: dict[str, Iterator[Row]] = {}
+    if model is not None and reader is not None:
         from hyperfocal.predictor import load
 
-        reader, tilings = open_data(data), tiling.split(",")
-        scored = score_model(
+        scored[model] = score_model(
             load(model, device=device),
             reader,
             tilings,
@@ -57,11 +76,24 @@ def evaluate(
             focal_px=focal_px,
             on_map=None if report is None else save_pictures(report / "pictures"),
         )
-        total = len(reader) * len(tilings) * len(alignments)
-        rows = list(track(scored, "scoring", total=total, console=Console(stderr=True), disable=as_json))
-        keys = ["tiling", "alignment"]
-    else:
-        raise typer.BadParameter("give --model with --data, or --pred with --gt")
+    for name, folder in map(_named, pred or []):
+        if name in scored:
+            raise typer.BadParameter(f"--pred {folder}: a second {name}; name it, as in other={folder}")
+        if reader is not None:
+            truths = data_truths(reader)
+        elif gt is not None:
+            truths = folder_truths(gt, gt_disparity)
+        scored[name] = score_maps(
+            folder, truths, alignments, min_depth=min_depth, max_depth=max_depth, unit=pred_unit
+        )
+    rows: list[Row] = []
+    for name, its_rows in scored.items():
+        maps = None if reader is None else len(reader) * (len(tilings) if name == model else 1)
+        total = None if maps is None else maps * len(alignments)
+        console = Console(stderr=True)
+        tracked = track(its_rows, f"scoring {name}", total=total, console=console, disable=as_json)
+        rows.extend({"model": name, **row} for row in tracked)
+    keys = ["model", "tiling", "alignment"]
     table = means(rows, keys)
     if report is not None:
         report.mkdir(parents=True, exist_ok=True)
@@ -71,3 +103,11 @@ def evaluate(
             writer.writeheader()
             writer.writerows(rows)
     typer.echo(json.dumps(table) if as_json else markdown(table, keys))
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """NAME=DIR, or the folder's own name for DIR."""
+    name, equals, folder = text.partition("=")
+    if not equals or Path(text).is_dir():
+        return Path(text).resolve().name, Path(text)
+    return name, Path(folder)

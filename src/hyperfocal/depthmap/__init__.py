@@ -12,10 +12,9 @@ import numpy as np
 
 from hyperfocal.camera import Camera, assumed_camera, check_intrinsics
 from hyperfocal.depthmap.atomic import replacing
-from hyperfocal.depthmap.formats import PICTURE_WRITERS, READERS, WRITERS, by_suffix
+from hyperfocal.depthmap.formats import PICTURE_WRITERS, WRITERS, by_suffix, naming, read_map
 from hyperfocal.depthmap.picture import depth_picture
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.photo import one_line, require_file
 
 _DESCRIBING_THE_FILE = {"unit", "scale_to_metres", "no_surface", "intrinsics", "intrinsics_source"}
 
@@ -99,25 +98,15 @@ class DepthMap:
             HyperfocalError: if the file is missing, damaged, or no depth map.
         """
         path = Path(path)
-        read = by_suffix(READERS, path)
-        require_file(path)
-        try:
-            contents = read(path)
-            metres = contents.metres.astype(np.float32, copy=False)
+        with naming(path):
+            contents = read_map(path)
+            metres = contents.metres
             missing = np.isnan(metres) | (metres == 0)
             if missing.any():
                 metres = np.where(missing, np.float32(np.inf), metres)
-            if metres.ndim != 2 or metres.size == 0:
-                raise HyperfocalError(f"holds an array of shape {metres.shape}, not (H, W)")
             camera = _camera(contents.text, metres.shape[1], metres.shape[0])
             meta = {key: value for key, value in contents.text.items() if key not in _DESCRIBING_THE_FILE}
             return cls(metres, camera.matrix, camera.source, contents.confidence, meta)
-        except HyperfocalError as error:
-            line = str(error).removeprefix(f"{path}: ")
-            raise HyperfocalError(f"{path}: {line}") from error
-        except Exception as error:  # a damaged file fails in as many ways as there are formats
-            reason = one_line(error).replace(str(path), path.name)
-            raise HyperfocalError(f"{path}: cannot be read as a depth map: {reason}") from error
 
     def color(self) -> np.ndarray:
         """The colour picture, uint8 (H, W, 3): near red, far violet (on inverse depth), no surface grey."""

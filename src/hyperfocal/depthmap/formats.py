@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.photo import load_image
+from hyperfocal.photo import load_image, one_line, require_file
 
 if TYPE_CHECKING:
     from hyperfocal.depthmap import DepthMap
@@ -37,6 +38,7 @@ class Contents:
     metres: np.ndarray
     text: Mapping[str, str] = field(default_factory=dict)
     confidence: np.ndarray | None = None
+    unit: float = 1.0  # metres of 1 in the file
 
 
 def by_suffix(table: Mapping[str, T], path: Path) -> T:
@@ -113,6 +115,14 @@ def read_npy(path: Path) -> Contents:
     return Contents(metres)
 
 
+def read_npz(path: Path) -> Contents:
+    """The array "depth" of a NumPy archive, as Depth Pro writes it, or else its only array."""
+    with np.load(path, allow_pickle=False) as arrays:
+        if "depth" not in arrays and len(arrays) != 1:
+            raise HyperfocalError(f"has no array depth, but {', '.join(arrays)}")
+        return Contents(arrays["depth" if "depth" in arrays else next(iter(arrays))])
+
+
 def read_png(path: Path) -> Contents:
     """A 16-bit grey PNG: in millimetres, unless our own text in it says another scale."""
     with load_image(path) as image:
@@ -120,8 +130,9 @@ def read_png(path: Path) -> Contents:
         if not image.mode.startswith("I"):
             raise HyperfocalError(f"is no 16-bit grey PNG (its mode is {image.mode})")
         metres = np.asarray(image).astype(np.float32)
-    metres *= np.float32(text.get("scale_to_metres", "0.001"))
-    return Contents(metres, text)
+    unit = float(text.get("scale_to_metres", "0.001"))
+    metres *= np.float32(unit)
+    return Contents(metres, text, unit=unit)
 
 
 def read_tif(path: Path) -> Contents:
@@ -161,8 +172,44 @@ READERS: dict[str, Callable[[Path], Contents]] = {
     ".png": read_png,
     ".tif": read_tif,
     ".tiff": read_tif,
+    ".npz": read_npz,
     ".exr": read_exr,
 }
+
+
+def read_map(path: Path, unit: float | None = None) -> Contents:
+    """A file's map in float32 metres, 0, NaN and negative values as they are.
+
+    Args:
+        path: of any format of `READERS`.
+        unit: metres of 1 in the file; by default what the file says, else millimetres for .png, else metres.
+
+    Raises:
+        HyperfocalError: if the file is missing, damaged, or no map.
+    """
+    read = by_suffix(READERS, path)
+    require_file(path)
+    with naming(path):
+        contents = read(path)
+        metres = contents.metres.astype(np.float32, copy=False)
+        if metres.ndim != 2 or metres.size == 0:
+            raise HyperfocalError(f"holds an array of shape {metres.shape}, not (H, W)")
+        if unit is None:
+            return replace(contents, metres=metres)
+        return replace(contents, metres=metres * np.float32(unit / contents.unit), unit=unit)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turns what goes wrong inside into a HyperfocalError of one line that names the file."""
+    try:
+        yield
+    except HyperfocalError as error:
+        line = str(error).removeprefix(f"{path}: ")
+        raise HyperfocalError(f"{path}: {line}") from error
+    except Exception as error:  # a damaged file fails in as many ways as there are formats
+        reason = one_line(error).replace(str(path), path.name)
+        raise HyperfocalError(f"{path}: cannot be read as a depth map: {reason}") from error
 
 
 def write_picture_png(picture: np.ndarray, path: Path) -> None:

@@ -1,18 +1,16 @@
 """Score predictions: all numbers of one image, their means, and a table in Markdown."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperfocal.data.kinds import Reader
-from hyperfocal.metrics.depth import align, scores
+from hyperfocal.metrics.depth import Alignment, align, clip, counted, scores
 from hyperfocal.metrics.edges import boundary_f1, disparity_edges, soft_edge_error
 from hyperfocal.predictor import Model
 
 FloatMap = NDArray[np.float32]
-Alignment = Literal["none", "median"]
 Row = dict[str, float | str]
 
 # What the tables show, in this order: title, key, whether more is better.
@@ -41,16 +39,15 @@ def score_image(
         prediction: (H, W) metres, inf = sky.
         truth: (H, W) metres; inf = sky, 0 or NaN = unknown.
         disparity: (H, W) pixels whose jumps of more than 1 are the edges of SEE; None takes jumps of depth in metres.
-        alignment: "none", or "median": one scale an image.
+        alignment: "none", or what is fitted for each image; see `metrics.depth.scale_and_shift`.
         min_depth: metres; truth outside the range doesn't count.
         max_depth: metres.
     """
-    known = np.isfinite(truth) & (truth > min_depth) & (truth < max_depth)
+    known = counted(truth, None, min_depth, max_depth)
     aligned = align(prediction, truth, known, alignment)
     out = scores(aligned, truth, min_depth=min_depth, max_depth=max_depth)
     edges = disparity_edges(np.where(known, truth, np.nan) if disparity is None else disparity)
-    clipped = np.clip(np.nan_to_num(aligned, nan=min_depth, posinf=max_depth), min_depth, max_depth)
-    out["see"] = soft_edge_error(clipped, truth, edges & known)
+    out["see"] = soft_edge_error(clip(aligned, min_depth, max_depth), truth, edges & known)
     out["boundary_f1"] = boundary_f1(aligned, truth, truth > 0)
     return out
 

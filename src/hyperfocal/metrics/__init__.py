@@ -1,1 +1,1 @@
-"""Evaluation metrics of one image: depth errors and edge errors, one named function each."""
+"""Evaluation metrics: of one image in NumPy, one named function each; `running` adds them up over images."""

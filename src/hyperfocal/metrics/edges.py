@@ -1,8 +1,11 @@
-"""Edge errors of one image, NumPy: soft edge error (SEE) and the scale-invariant boundary F1."""
+"""Edge errors of one image, NumPy: soft edge error (SEE) and the scale-invariant boundaries of Depth Pro."""
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
@@ -48,7 +51,7 @@ def soft_edge_error(prediction: Floats, truth: Floats, counts: Mask, radius: int
     return float(error.mean())
 
 
-def boundary_f1(
+def boundary_scores(
     prediction: Floats,
     truth: Floats,
     valid: Mask | None = None,
@@ -56,8 +59,8 @@ def boundary_f1(
     t_min: float = 1.05,
     t_max: float = 1.25,
     thresholds: int = 10,
-) -> float:
-    """Scale-invariant boundary F1 (Depth Pro, Bochkovskii et al., 2024, section 3.2).
+) -> dict[str, float]:
+    """Scale-invariant boundary precision, recall and F1 (Depth Pro, Bochkovskii et al., 2024, section 3.2).
 
     A pair of neighbours i, j is an occluding contour at threshold t where depth_j / depth_i > t. Precision
     and recall of the predicted contours are means over the four directions (i left, right, above, below of
@@ -65,7 +68,8 @@ def boundary_f1(
 
         F1(t) = 2 P R / (P + R),   F1 = Σ_t t · F1(t) / Σ_t t,   t = 1.05 … 1.25 in 10 steps
 
-    so clear contours weigh a little more. Sky (inf) is farther than anything, sky beside sky is no contour.
+    so clear contours weigh a little more; P and R are averaged alike. Sky (inf) is farther than anything, sky
+    beside sky is no contour.
 
     Args:
         prediction: (H, W) metres, any scale; inf = sky.
@@ -76,12 +80,60 @@ def boundary_f1(
         thresholds: how many.
 
     Returns:
-        In [0, 1].
+        boundary_precision, boundary_recall and boundary_f1, in [0, 1].
     """
     valid = truth > 0 if valid is None else valid
     weights = np.linspace(t_min, t_max, thresholds)
     near_p, near_g = _inverse(prediction), _inverse(truth)
-    return float(np.average([_f1(near_p, near_g, valid, t) for t in weights], weights=weights))
+    found = [_precision_and_recall(near_p, near_g, valid, t) for t in weights]
+    values = [(p, r, 2 * p * r / (p + r) if p + r else 0.0) for p, r in found]
+    precision, recall, f1 = (float(np.average(v, weights=weights)) for v in zip(*values, strict=True))
+    return {"boundary_precision": precision, "boundary_recall": recall, "boundary_f1": f1}
+
+
+def boundary_f1(prediction: Floats, truth: Floats, valid: Mask | None = None) -> float:
+    """The F1 of `boundary_scores` at its published thresholds."""
+    return boundary_scores(prediction, truth, valid)["boundary_f1"]
+
+
+def mask_boundary_recall(
+    prediction: Floats,
+    mask: Mask,
+    *,
+    t_min: float = 1.05,
+    t_max: float = 1.25,
+    thresholds: int = 10,
+) -> float:
+    """Scale-invariant recall of an object's outline, where only a mask is known (Depth Pro, section 3.2).
+
+    Recalled is an outline pair, i inside and j outside, where depth_j / depth_i > t and is the largest ratio of
+    an unbroken run of such pairs in its direction: a blurred contour counts once. Means over directions and
+    thresholds as in `boundary_scores`.
+
+    Args:
+        prediction: (H, W) metres, any scale; inf = sky.
+        mask: (H, W), the object in front; published results take alpha > 0.1 of a matte.
+        t_min: least threshold.
+        t_max: largest threshold.
+        thresholds: how many.
+
+    Returns:
+        In [0, 1].
+    """
+    inverse, weights = _inverse(prediction), np.linspace(t_min, t_max, thresholds)
+    recall = np.zeros(thresholds)
+    for axis, flipped in _DIRECTIONS:
+        inside, outside = _neighbours(mask, axis, flipped)
+        outline = inside & ~outside
+        near, far = _neighbours(inverse, axis, flipped)
+        with np.errstate(divide="ignore", invalid="ignore"):  # beside sky: inf, within it: NaN, no contour
+            ratio = near / far
+        hits = [int((_thinned(ratio, t) & outline).sum()) for t in weights]
+        recall += np.array(hits) / max(1, int(outline.sum())) / 4
+    return float(np.average(recall, weights=weights))
+
+
+_DIRECTIONS = [(axis, flipped) for axis in (0, 1) for flipped in (False, True)]
 
 
 def _inverse(depth: Floats) -> Floats:
@@ -90,25 +142,33 @@ def _inverse(depth: Floats) -> Floats:
         return np.asarray(1 / np.maximum(depth, 1e-6))
 
 
-def _f1(p: Floats, g: Floats, valid: Mask, t: float) -> float:
+def _precision_and_recall(p: Floats, g: Floats, valid: Mask, t: float) -> tuple[float, float]:
     precision = recall = 0.0
-    for flipped in (False, True):
-        for axis in (0, 1):
-            contours_p, contours_g = (_contours(x, t, axis, flipped) for x in (p, g))
-            pairs = _both(valid, axis)
-            hits = int((contours_p & contours_g & pairs).sum())
-            precision += hits / max(1, int((contours_p & pairs).sum())) / 4
-            recall += hits / max(1, int((contours_g & pairs).sum())) / 4
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    for axis, flipped in _DIRECTIONS:
+        pairs = np.logical_and(*_neighbours(valid, axis, flipped))
+        contours_p, contours_g = (
+            near > t * far for near, far in (_neighbours(x, axis, flipped) for x in (p, g))
+        )
+        hits = int((contours_p & contours_g & pairs).sum())
+        precision += hits / max(1, int((contours_p & pairs).sum())) / 4
+        recall += hits / max(1, int((contours_g & pairs).sum())) / 4
+    return precision, recall
 
 
-def _contours(inverse: Floats, t: float, axis: int, flipped: bool) -> Mask:
-    """Where the first of two neighbours (the second if flipped) is nearer by more than the factor t."""
-    along = np.moveaxis(inverse, axis, 0)
-    near, far = (along[1:], along[:-1]) if flipped else (along[:-1], along[1:])
-    return near > t * far
+def _neighbours(x: NDArray[Scalar], axis: int, flipped: bool) -> tuple[NDArray[Scalar], NDArray[Scalar]]:
+    """Both pixels of each pair of neighbours along an axis, which comes last; the second one first if flipped."""
+    along = np.moveaxis(x, axis, -1)
+    first, second = along[:, :-1], along[:, 1:]
+    return (second, first) if flipped else (first, second)
 
 
-def _both(valid: Mask, axis: int) -> Mask:
-    along = np.moveaxis(valid, axis, 0)
-    return along[1:] & along[:-1]
+def _thinned(ratio: Floats, t: float) -> Mask:
+    """Where the ratio is above t and the (first) largest of its run along the rows."""
+    over = ratio > t
+    starts = over & ~np.pad(over, ((0, 0), (1, 0)))[:, :-1]
+    where = np.flatnonzero(over)
+    run = np.cumsum(starts)[where]
+    best_first = np.lexsort((where, -ratio.ravel()[where], run))
+    thin = np.zeros(over.size, bool)
+    thin[where[best_first][np.unique(run, return_index=True)[1]]] = True
+    return thin.reshape(over.shape)
