@@ -1,14 +1,23 @@
 """The table of data sets: `KIND:PATH` to a reader."""
 
 import difflib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperfocal.data.cityscapes import Cityscapes
+from hyperfocal.data.eth3d import ETH3D
 from hyperfocal.data.folder import Folder
+from hyperfocal.data.frames import Frame, Scope
+from hyperfocal.data.kitti import KITTI
+from hyperfocal.data.middlebury2014 import Middlebury2014
+from hyperfocal.data.mvs_synth import MVSSynth
+from hyperfocal.data.nyuv2 import nyuv2
 from hyperfocal.data.sample import Sample
+from hyperfocal.data.scannetpp import ScanNetPP
 from hyperfocal.data.unrealstereo4k import UnrealStereo4K
 from hyperfocal.errors import HyperfocalError
 
@@ -24,11 +33,37 @@ class Reader(Protocol):
         """Disparity in pixels, for edges; None where the data set has none."""
 
 
-KINDS = {"folder": Folder, "unrealstereo4k": UnrealStereo4K}
+class DataSet(Reader, Protocol):
+    """A reader that also knows its files (see `Frames`) and the protocol of published numbers."""
+
+    @property
+    def scope(self) -> Scope:
+        """Which truth counts."""
+
+    @property
+    def frames(self) -> Sequence[Frame]:
+        """The files of each sample."""
+
+    @property
+    def incomplete(self) -> Sequence[str]:
+        """One line for each frame that lacks a file."""
 
 
-def open_data(text: str) -> Reader:
-    """Return the reader of `KIND:PATH`.
+KINDS: dict[str, Callable[[Path, str | None], DataSet]] = {
+    "unrealstereo4k": UnrealStereo4K,
+    "mvs-synth": MVSSynth,
+    "middlebury2014": Middlebury2014,
+    "cityscapes": Cityscapes,
+    "eth3d": ETH3D,
+    "kitti": KITTI,
+    "nyuv2": nyuv2,
+    "scannetpp": ScanNetPP,
+    "folder": Folder,
+}
+
+
+def open_data(text: str, split: str | None = None) -> DataSet:
+    """Return the reader of `KIND:PATH`, of one split or of all frames: see `Frames`.
 
     Raises:
         HyperfocalError: no such kind (the nearest is named), or nothing there.
@@ -38,5 +73,4 @@ def open_data(text: str) -> Reader:
         near = difflib.get_close_matches(kind, KINDS, n=1)
         hint = f"did you mean {near[0]}:?" if near else f"KIND is one of {', '.join(KINDS)}"
         raise HyperfocalError(f"data {text!r} is not KIND:PATH; {hint}")
-    reader: Reader = KINDS[kind](Path(path))
-    return reader
+    return KINDS[kind](Path(path), split)
