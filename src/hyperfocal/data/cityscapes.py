@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hyperfocal.data.decode import depth_of_disparity, fitting, pinhole, read_rgb, read_uint16, reading
+from hyperfocal.data.decode import depth_of_disparity, fitting, pinhole, read_png16, read_rgb, reading
 from hyperfocal.data.frames import Frame, Frames, Scope, by_stem, join
 from hyperfocal.data.sample import Sample
 
@@ -43,7 +43,7 @@ class Cityscapes(Frames):
         """Reads a frame."""
         image, path, camera = (frame.files[part] for part in self.parts)
         pixels = read_rgb(image)
-        disparity = fitting((read_uint16(path).astype(np.float32) - 1) / 256, pixels, path)
+        disparity = fitting(read_png16(path, 256) - np.float32(1 / 256), pixels, path)
         with reading(camera, "JSON with intrinsic fx, fy, u0, v0 and extrinsic baseline"):
             values = json.loads(camera.read_text())
             intrinsics = pinhole(*(values["intrinsic"][key] for key in ("fx", "fy", "u0", "v0")))

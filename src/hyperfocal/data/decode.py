@@ -36,8 +36,8 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         return np.array(image.convert("RGB"))
 
 
-def read_uint16(path: Path) -> NDArray[np.uint16]:
-    """uint16 (H, W) of a 16-bit grey PNG.
+def read_png16(path: Path, per_unit: int) -> NDArray[np.float32]:
+    """float32 (H, W) of a 16-bit grey PNG that holds so many steps per unit.
 
     Raises:
         HyperfocalError: missing, truncated, or another kind of picture.
@@ -45,7 +45,7 @@ def read_uint16(path: Path) -> NDArray[np.uint16]:
     with load_image(path) as image:
         if not image.mode.startswith("I"):
             raise HyperfocalError(f"{path}: is no 16-bit grey PNG (its mode is {image.mode})")
-        return np.array(image).astype(np.uint16)
+        return np.asarray(np.array(image) / np.float32(per_unit), np.float32)
 
 
 def fitting(values: NDArray[np.float32], image: NDArray[np.uint8], path: Path) -> NDArray[np.float32]:

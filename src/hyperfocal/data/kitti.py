@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfocal.data.decode import fitting, pinhole, read_rgb, read_uint16, reading
+from hyperfocal.data.decode import fitting, pinhole, read_png16, read_rgb, reading
 from hyperfocal.data.frames import Frame, Frames, Scope, by_stem, join
 from hyperfocal.data.sample import Sample
 from hyperfocal.errors import HyperfocalError
@@ -50,7 +50,7 @@ class KITTI(Frames):
         """Reads a frame."""
         image, path, calibration = (frame.files[part] for part in self.parts)
         pixels = read_rgb(image)
-        metres = fitting(read_uint16(path).astype(np.float32) / 256, pixels, path)
+        metres = fitting(read_png16(path, 256), pixels, path)
         top, left = pixels.shape[0] - HEIGHT, (pixels.shape[1] - WIDTH) // 2
         if min(top, left) < 0:
             raise HyperfocalError(f"{image}: {pixels.shape[:2]} is smaller than the crop of {HEIGHT}×{WIDTH}")

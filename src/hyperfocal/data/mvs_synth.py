@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfocal.data.decode import fitting, pinhole, read_rgb, read_uint16, reading
+from hyperfocal.data.decode import fitting, pinhole, read_png16, read_rgb, reading
 from hyperfocal.data.frames import Frame, Frames, by_stem, join
 from hyperfocal.data.sample import Sample
 from hyperfocal.depthmap.formats import read_exr
@@ -49,4 +49,4 @@ def _metres(path: Path) -> NDArray[np.float32]:
     if path.suffix == ".exr":
         with reading(path, "OpenEXR of one channel"):
             return np.asarray(read_exr(path).metres, np.float32)
-    return read_uint16(path).astype(np.float32) / 256
+    return read_png16(path, 256)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hyperfocal.data.decode import fitting, pinhole, read_rgb, read_uint16, reading
+from hyperfocal.data.decode import fitting, pinhole, read_png16, read_rgb, reading
 from hyperfocal.data.frames import Frame, Frames, Scope, by_stem, join
 from hyperfocal.data.sample import Sample
 from hyperfocal.errors import HyperfocalError
@@ -50,7 +50,7 @@ class NYUv2Pairs(Frames):
         """Reads a frame."""
         image, depth = (frame.files[part] for part in self.parts)
         pixels = read_rgb(image)
-        metres = fitting(read_uint16(depth).astype(np.float32) / 1000, pixels, depth)
+        metres = fitting(read_png16(depth, 1000), pixels, depth)
         return Sample(pixels, metres, pinhole(*INTRINSICS), frame.name)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfocal.data.decode import intrinsics, read_rgb, read_uint16, reading
+from hyperfocal.data.decode import intrinsics, read_png16, read_rgb, reading
 from hyperfocal.data.frames import Frame, Frames, Scope, by_stem, join
 from hyperfocal.data.sample import Sample
 from hyperfocal.errors import HyperfocalError
@@ -46,7 +46,7 @@ class ScanNetPP(Frames):
         """Reads a frame."""
         image, depth, camera = (frame.files[part] for part in self.parts)
         pixels = read_rgb(image)
-        metres = _enlarged(read_uint16(depth).astype(np.float32) / 1000, pixels, depth)
+        metres = _enlarged(read_png16(depth, 1000), pixels, depth)
         with reading(camera, f"JSON with the 3×3 intrinsic of {image.stem}"):
             matrix = intrinsics(_poses(camera)[image.stem]["intrinsic"])
         return Sample(pixels, metres, matrix, frame.name)
@@ -57,7 +57,7 @@ def _enlarged(metres: NDArray[np.float32], image: NDArray[np.uint8], path: Path)
     if rows > height or rows * width != columns * height:
         raise HyperfocalError(f"{path}: {metres.shape} does not fit the image's {image.shape[:2]}")
     row, column = ((np.arange(n) * 2 + 1) * m // (2 * n) for n, m in ((height, rows), (width, columns)))
-    return metres[row[:, None], column]
+    return np.asarray(metres[row[:, None], column])
 
 
 @lru_cache(maxsize=8)  # megabytes a scene

@@ -20,7 +20,7 @@ from hyperfocal.errors import HyperfocalError
 try:
     import cv2
 except ImportError:  # only training and rendering install it
-    cv2 = None
+    cv2 = None  # type: ignore[assignment]
 
 IMAGES = (".png", ".jpg")
 PNG_END = b"IEND\xaeB`\x82"
