@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 import layouts
 from frames import write_frames
 from hyperfocal.cli import app
-from hyperfocal.data.frames import Scope
-from hyperfocal.data.kinds import KINDS, open_data
+from hyperfocal.data.kinds import KINDS, InScope, open_data
 from hyperfocal.data.ssim import ssim_map, view_ssim
 from hyperfocal.errors import HyperfocalError
+from tiny_model import tiny_model
 
 EVERY = pytest.mark.parametrize("write", layouts.WRITERS, ids=lambda w: w.__name__)
 LOSSY = (".jpg", ".JPG")
@@ -132,6 +132,9 @@ class TestEveryKind:
         assert reader.incomplete == [f"{tmp_path / 'mine.txt'}: somewhere/else isn't there"]
         with pytest.raises(HyperfocalError, match="split elsewhere"):
             open_data(source, "elsewhere")
+        (tmp_path / "mine.txt").write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(HyperfocalError, match=r"mine\.txt: expected a list"):
+            open_data(source, "mine")
 
 
 class TestFormats:
@@ -220,6 +223,17 @@ class TestFormats:
         np.testing.assert_allclose(reader[0].metres, metres, rtol=2e-7)
         assert reader.incomplete == []
 
+    def test_nyuv2_of_one_scene(self, tmp_path):
+        tree = layouts.nyuv2(tmp_path)
+        (frame,) = open_data(f"nyuv2:{tree.files['image'].parent}").frames
+        assert frame.name == "00045"
+
+    def test_kitti_with_depth_beside_the_raw_frames(self, tmp_path):
+        tree = layouts.kitti(tmp_path)
+        drive = tree.files["image"].parents[2]
+        (tmp_path / "val" / drive.name / "proj_depth").rename(drive / "proj_depth")
+        assert open_data(f"kitti:{tmp_path / 'raw'}").frames[0].name == tree.name
+
     def test_nyuv2_as_it_is_downloaded(self, tmp_path):
         h5py, scipy_io = pytest.importorskip("h5py"), pytest.importorskip("scipy.io")
         images = [layouts.picture(480, 640, seed) for seed in range(3)]
@@ -256,10 +270,26 @@ class TestScope:
         expected[slice(*rows), slice(*columns)] = True
         np.testing.assert_array_equal(inside, expected)
 
+    def test_evaluation_scores_the_window_and_the_range(self, tmp_path):
+        tree = layouts.nyuv2(tmp_path / "data")
+        millimetres = np.full((480, 640), 9000, np.uint16)  # outside the window
+        millimetres[45:471, 41:601] = 4000
+        millimetres[100:200, 100:200] = 60000  # beyond 10 m
+        layouts.save_image(tree.files["truth"], millimetres)
+        kept = InScope(open_data(f"nyuv2:{tmp_path / 'data'}"))[0].metres
+        assert set(np.unique(kept)) == {0, 4, 60}
+        tiny_model().save_pretrained(tmp_path / "model")
+        arguments = ["evaluate", "--model", tmp_path / "model", "--data", f"nyuv2:{tmp_path / 'data'}"]
+        arguments += ["--tiling", "none", "--align", "none", "--json"]
+        rows = [
+            json.loads(CliRunner().invoke(app, [*map(str, arguments), *more]).stdout)[0]["rmse"]
+            for more in ([], ["--max-depth", "80"], ["--split", "official_splits"])
+        ]
+        assert rows[0] == rows[2] < rows[1] - 5
+
     def test_ranges_of_the_protocols(self):
         ranges = {"cityscapes": 250.0, "middlebury2014": 10.0, "scannetpp": 10.0, "kitti": 80.0}
         assert {kind: KINDS[kind].scope.max_depth for kind in ranges} == ranges
-        assert Scope().min_depth == 1e-3
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -316,6 +346,12 @@ class TestSSIM:
 
 
 class TestCheck:
+    @pytest.mark.parametrize("command", [["data", "check"], ["evaluate", "--model", "nano", "--data"]])
+    def test_an_unknown_kind_is_a_wrong_command(self, command):
+        result = CliRunner().invoke(app, [*command, "unrealstereo:somewhere"])
+        assert result.exit_code == 2
+        assert "unrealstereo4k" in result.stderr
+
     def test_incomplete_and_broken_frames_are_named_and_the_others_counted(self, tmp_path):
         write_frames(tmp_path, 4)
         scene = tmp_path / "00000"

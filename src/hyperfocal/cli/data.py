@@ -43,11 +43,14 @@ def check(
     from rich.progress import track
 
     from hyperfocal.data.check import fault
-    from hyperfocal.data.kinds import open_data
+    from hyperfocal.data.kinds import UnknownKind, open_data
     from hyperfocal.data.unrealstereo4k import UnrealStereo4K
     from hyperfocal.depthmap.atomic import replacing
 
-    reader = open_data(source, split)
+    try:
+        reader = open_data(source, split)
+    except UnknownKind as error:
+        raise typer.BadParameter(str(error)) from error
     if ssim and not isinstance(reader, UnrealStereo4K):
         raise typer.BadParameter("--ssim needs both views of a frame: only unrealstereo4k has them")
     console = Console(stderr=True)

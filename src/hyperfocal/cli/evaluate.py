@@ -10,7 +10,8 @@ import typer
 
 def evaluate(
     model: Annotated[str | None, typer.Option(help="Model to run on --data.")] = None,
-    data: Annotated[str | None, typer.Option(help="KIND:PATH; kinds: unrealstereo4k, folder.")] = None,
+    data: Annotated[str | None, typer.Option(help="KIND:PATH; kinds: see `data check --help`.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of --data: a list of frames, or a folder of it.")] = None,
     pred: Annotated[Path | None, typer.Option(help="Folder of predicted .npy depth in metres.")] = None,
     gt: Annotated[Path | None, typer.Option(help="Folder of true .npy depth of the same stems.")] = None,
     gt_disparity: Annotated[
@@ -19,7 +20,10 @@ def evaluate(
     tiling: Annotated[str, typer.Option(help="Tilings to compare, separated by commas.")] = "none,auto",
     align: Annotated[str, typer.Option(help="none, median, or both separated by a comma.")] = "none,median",
     min_depth: Annotated[float, typer.Option(help="Metres; nearer truth doesn't count.")] = 1e-3,
-    max_depth: Annotated[float, typer.Option(help="Metres; farther truth doesn't count.")] = 80.0,
+    max_depth: Annotated[
+        float | None,
+        typer.Option(help="Metres; farther truth doesn't count. By default 80, or as published for --data."),
+    ] = None,
     focal_px: Annotated[float | None, typer.Option(help="Focal length of all photos in pixels.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder for report.md, images.csv and pictures.")
@@ -34,26 +38,33 @@ def evaluate(
     from rich.console import Console
     from rich.progress import track
 
+    from hyperfocal.data.frames import Scope
     from hyperfocal.evaluate.maps import save_pictures, score_folders
     from hyperfocal.evaluate.score import Alignment, Row, markdown, means, score_model
 
     alignments: list[Alignment] = ["median" if how == "median" else "none" for how in align.split(",")]
     rows: list[Row]
     if pred is not None and gt is not None and model is None:
-        rows = list(score_folders(pred, gt, gt_disparity, alignments, min_depth, max_depth))
+        farthest = Scope().max_depth if max_depth is None else max_depth
+        rows = list(score_folders(pred, gt, gt_disparity, alignments, min_depth, farthest))
         keys = ["alignment"]
     elif model is not None and data is not None and pred is None:
-        from hyperfocal.data.kinds import open_data
+        from hyperfocal.data.kinds import InScope, UnknownKind, open_data
         from hyperfocal.predictor import load
 
-        reader, tilings = open_data(data), tiling.split(",")
+        try:
+            reader = open_data(data, split)
+        except UnknownKind as error:
+            raise typer.BadParameter(str(error)) from error
+        tilings = tiling.split(",")
+        farthest = reader.scope.max_depth if max_depth is None else max_depth
         scored = score_model(
             load(model, device=device),
-            reader,
+            InScope(reader),
             tilings,
             alignments=alignments,
             min_depth=min_depth,
-            max_depth=max_depth,
+            max_depth=farthest,
             focal_px=focal_px,
             on_map=None if report is None else save_pictures(report / "pictures"),
         )

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperfocal.data.decode import reading
 from hyperfocal.data.sample import Sample
 from hyperfocal.errors import HyperfocalError
 
@@ -31,12 +32,10 @@ class Scope(NamedTuple):
     Attributes:
         max_depth: metres; farther truth doesn't count.
         window: top, bottom, left and right of what counts, in shares of height and width.
-        min_depth: metres; nearer truth doesn't count.
     """
 
     max_depth: float = 80.0
     window: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
-    min_depth: float = 1e-3
 
     def inside(self, metres: NDArray[np.float32]) -> NDArray[np.float32]:
         """(H, W) metres, unknown (0) outside the window."""
@@ -127,16 +126,21 @@ def by_stem(folder: Path, *suffixes: str, prefix: str = "", ending: str = "") ->
 
 
 def join(folder: str, **parts: Mapping[str, Path]) -> Iterator[Frame]:
-    """Frames named `<folder>/<key>` of the files that have the same key."""
+    """Frames named `<folder>/<key>` (`.` is left out) of the files that have the same key."""
     for key in set().union(*parts.values()):
-        yield Frame(f"{folder}/{key}", {part: files[key] for part, files in parts.items() if key in files})
+        name = f"{folder}/{key}".removeprefix("./")
+        yield Frame(name, {part: files[key] for part, files in parts.items() if key in files})
 
 
 def select(frames: Sequence[Frame], root: Path, split: str) -> tuple[list[Frame], list[str]]:
     """Return the frames of a split (see `Frames`), and a line for each that its list names in vain."""
     lists = (root / split, root / f"{split}.txt", root / "splits" / f"{split}.txt", Path(split))
     listed = next((path for path in lists if path.is_file()), None)
-    lines = [split] if listed is None else listed.read_text(encoding="utf-8").splitlines()
+    if listed is None:
+        lines = [split]
+    else:
+        with reading(listed, "a list of frames"):
+            lines = listed.read_text(encoding="utf-8").splitlines()
     words = [line.split() for line in lines]
     # KITTI's lists say None for the depth of frames without one.
     names = {_without_suffix(w[0].removeprefix("./").strip("/")) for w in words if w and "None" not in w}

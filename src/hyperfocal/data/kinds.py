@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,10 @@ from hyperfocal.data.sample import Sample
 from hyperfocal.data.scannetpp import ScanNetPP
 from hyperfocal.data.unrealstereo4k import UnrealStereo4K
 from hyperfocal.errors import HyperfocalError
+
+
+class UnknownKind(HyperfocalError):  # noqa: N818 - what users read is its text
+    """`KIND:PATH` names no kind of data set: the command is wrong, not the data."""
 
 
 class Reader(Protocol):
@@ -49,6 +54,20 @@ class DataSet(Reader, Protocol):
         """One line for each frame that lacks a file."""
 
 
+class InScope:
+    """`data` as published numbers see it: truth outside the window of its scope is unknown."""
+
+    def __init__(self, data: DataSet) -> None:
+        self.data, self.disparity = data, data.disparity
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.data[index]
+        return replace(sample, metres=self.data.scope.inside(sample.metres))
+
+
 KINDS: dict[str, Callable[[Path, str | None], DataSet]] = {
     "unrealstereo4k": UnrealStereo4K,
     "mvs-synth": MVSSynth,
@@ -66,11 +85,12 @@ def open_data(text: str, split: str | None = None) -> DataSet:
     """Return the reader of `KIND:PATH`, of one split or of all frames: see `Frames`.
 
     Raises:
-        HyperfocalError: no such kind (the nearest is named), or nothing there.
+        UnknownKind: no such kind; the nearest is named.
+        HyperfocalError: nothing there.
     """
     kind, colon, path = text.partition(":")
     if not colon or kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, n=1)
         hint = f"did you mean {near[0]}:?" if near else f"KIND is one of {', '.join(KINDS)}"
-        raise HyperfocalError(f"data {text!r} is not KIND:PATH; {hint}")
+        raise UnknownKind(f"data {text!r} is not KIND:PATH; {hint}")
     return KINDS[kind](Path(path), split)
