@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from hyperfocal import __version__
 from hyperfocal.cli.bench import bench
+from hyperfocal.cli.data import data
 from hyperfocal.cli.doctor import doctor
 from hyperfocal.cli.evaluate import evaluate
 from hyperfocal.cli.models import models
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 for command in (predict, models, evaluate, bench, doctor, synth, recipes, train):
     app.command()(command)
+app.add_typer(data)
 
 
 def _print_version(asked: bool) -> None:

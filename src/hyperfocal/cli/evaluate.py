@@ -11,7 +11,8 @@ import typer
 
 def evaluate(
     model: Annotated[str | None, typer.Option(help="Model to run on --data.")] = None,
-    data: Annotated[str | None, typer.Option(help="KIND:PATH; kinds: unrealstereo4k, folder.")] = None,
+    data: Annotated[str | None, typer.Option(help="KIND:PATH; kinds: see `data check --help`.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of --data: a list of frames, or a folder of it.")] = None,
     pred: Annotated[
         list[str] | None,
         typer.Option(help="Folder of any program's depth maps, as DIR or NAME=DIR; may be repeated."),
@@ -31,7 +32,10 @@ def evaluate(
         str, typer.Option(help="none, scale, median, scale-shift, separated by commas.")
     ] = "none,median",
     min_depth: Annotated[float, typer.Option(help="Metres; nearer truth doesn't count.")] = 1e-3,
-    max_depth: Annotated[float, typer.Option(help="Metres; farther truth doesn't count.")] = 80.0,
+    max_depth: Annotated[
+        float | None,
+        typer.Option(help="Metres; farther truth doesn't count. By default 80, or as published for --data."),
+    ] = None,
     focal_px: Annotated[float | None, typer.Option(help="Focal length of all photos in pixels.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Folder for report.md, images.csv and pictures.")
@@ -46,7 +50,8 @@ def evaluate(
     from rich.console import Console
     from rich.progress import track
 
-    from hyperfocal.data.kinds import open_data
+    from hyperfocal.data.frames import Scope
+    from hyperfocal.data.kinds import InScope, UnknownKind, open_data
     from hyperfocal.evaluate.maps import data_truths, folder_truths, save_pictures, score_maps
     from hyperfocal.evaluate.score import Row, markdown, means, score_model
     from hyperfocal.metrics.depth import ALIGNMENTS
@@ -60,7 +65,14 @@ def evaluate(
     if gt_disparity is not None and gt is None:
         raise typer.BadParameter("--gt-disparity goes with --gt")
 
-    reader = None if data is None else open_data(data)
+    scope, reader = Scope(), None
+    if data is not None:
+        try:
+            frames = open_data(data, split)
+        except UnknownKind as error:
+            raise typer.BadParameter(str(error)) from error
+        scope, reader = frames.scope, InScope(frames)
+    farthest = scope.max_depth if max_depth is None else max_depth
     tilings = tiling.split(",")
     scored: dict[str, Iterator[Row]] = {}
     if model is not None and reader is not None:
@@ -72,7 +84,7 @@ def evaluate(
             tilings,
             alignments=alignments,
             min_depth=min_depth,
-            max_depth=max_depth,
+            max_depth=farthest,
             focal_px=focal_px,
             on_map=None if report is None else save_pictures(report / "pictures"),
         )
@@ -84,7 +96,7 @@ def evaluate(
         elif gt is not None:
             truths = folder_truths(gt, gt_disparity)
         scored[name] = score_maps(
-            folder, truths, alignments, min_depth=min_depth, max_depth=max_depth, unit=pred_unit
+            folder, truths, alignments, min_depth=min_depth, max_depth=farthest, unit=pred_unit
         )
     rows: list[Row] = []
     for name, its_rows in scored.items():

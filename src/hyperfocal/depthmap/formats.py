@@ -160,6 +160,14 @@ def read_exr(path: Path) -> Contents:
     return Contents(depth.pixels, _entries(file.header()), confidence)
 
 
+def read_pfm(path: Path) -> Contents:
+    """A grey PFM in metres, of either endianness. Its scale is no factor: Middlebury's is -0.0039."""
+    with load_image(path) as image:
+        if image.format != "PPM" or image.mode != "F":
+            raise HyperfocalError(f"is no grey PFM (its mode is {image.mode})")
+        return Contents(np.array(image))
+
+
 WRITERS: dict[str, Callable[[DepthMap, Path], None]] = {
     ".npy": write_npy,
     ".png": write_png,
@@ -174,6 +182,7 @@ READERS: dict[str, Callable[[Path], Contents]] = {
     ".tiff": read_tif,
     ".npz": read_npz,
     ".exr": read_exr,
+    ".pfm": read_pfm,
 }
 
 

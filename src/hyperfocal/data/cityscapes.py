@@ -1,0 +1,60 @@
+"""Cityscapes (Cordts et al., CVPR 2016): stereo disparity of street photos 2048×1024.
+
+`<root>/{leftImg8bit,disparity,camera}/<split>/<city>/<frame>_{leftImg8bit.png,disparity.png,camera.json}`;
+disparity = (raw − 1) / 256, raw 0 = unknown; depth = baseline · fx / disparity. As in PatchRefiner, the lowest quarter
+(the car's own bonnet) and a sixteenth at each side are unknown. Sky is inf where `gtFine/**/<frame>_gtFine_color.png`
+says so, and unknown elsewhere. Splits: train, train_extra, val, or a city.
+"""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+
+from hyperfocal.data.decode import depth_of_disparity, fitting, pinhole, read_png16, read_rgb, reading
+from hyperfocal.data.frames import Frame, Frames, Scope, by_stem, join
+from hyperfocal.data.sample import Sample
+
+SKY = (70, 130)  # red and green of its label
+
+
+class Cityscapes(Frames):
+    """The frames of the splits that have disparity."""
+
+    wanted = (
+        "frames in Cityscapes' layout "
+        "({leftImg8bit,disparity,camera}/<split>/<city>/*_{leftImg8bit.png,disparity.png,camera.json})"
+    )
+    parts = ("image", "disparity", "camera")
+    scope = Scope(max_depth=250.0)
+
+    def find(self) -> Iterator[Frame]:
+        """Frames of all splits and cities."""
+        for city in self.root.glob("disparity/*/*/"):
+            place = f"{city.parent.name}/{city.name}"
+            yield from join(
+                place,
+                image=by_stem(self.root / "leftImg8bit" / place, ".png", ending="_leftImg8bit"),
+                disparity=by_stem(city, ".png", ending="_disparity"),
+                camera=by_stem(self.root / "camera" / place, ".json", ending="_camera"),
+            )
+
+    def read(self, frame: Frame) -> Sample:
+        """Reads a frame."""
+        image, path, camera = (frame.files[part] for part in self.parts)
+        pixels = read_rgb(image)
+        disparity = fitting(read_png16(path, 256) - np.float32(1 / 256), pixels, path)
+        with reading(camera, "JSON with intrinsic fx, fy, u0, v0 and extrinsic baseline"):
+            values = json.loads(camera.read_text())
+            intrinsics = pinhole(*(values["intrinsic"][key] for key in ("fx", "fy", "u0", "v0")))
+            baseline = float(values["extrinsic"]["baseline"])
+        metres = depth_of_disparity(disparity, baseline * intrinsics[0, 0], 0)
+        labels = self.root / "gtFine" / f"{frame.name}_gtFine_color.png"
+        if labels.is_file():
+            colours = read_rgb(labels)
+            sky = (colours[..., 0] == SKY[0]) & (colours[..., 1] == SKY[1])
+            metres[fitting(sky.astype(np.float32), pixels, labels) > 0] = np.inf
+        height, width = metres.shape
+        metres[height - height // 4 :] = 0
+        metres[:, : width // 16] = metres[:, width - width // 16 :] = 0
+        return Sample(pixels, metres, intrinsics, frame.name)

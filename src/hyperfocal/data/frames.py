@@ -1,0 +1,161 @@
+"""What the readers of data sets share: finding the files of each frame, and splits."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperfocal.data.decode import reading
+from hyperfocal.data.sample import Sample
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.metrics.depth import WHOLE, Window, window_mask
+
+
+class Frame(NamedTuple):
+    """The files of one frame by what they hold: "image", "depth" or "disparity", "camera"..."""
+
+    name: str
+    files: Mapping[str, Path]
+
+    @property
+    def truth(self) -> Path:
+        """The file of depth or disparity."""
+        return self.files["depth"] if "depth" in self.files else self.files["disparity"]
+
+
+class Scope(NamedTuple):
+    """Which truth the published numbers of a data set count.
+
+    Attributes:
+        max_depth: metres; farther truth doesn't count.
+        window: top, bottom, left and right of what counts, in shares of height and width.
+    """
+
+    max_depth: float = 80.0
+    window: Window = WHOLE
+
+    def inside(self, metres: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(H, W) metres, unknown (0) outside the window."""
+        mask = window_mask((metres.shape[0], metres.shape[1]), self.window)
+        return np.where(mask, metres, np.float32(0))
+
+
+class Frames(ABC):
+    """The complete frames of a folder, in the order of their names.
+
+    Args:
+        root: the folder.
+        split: only these frames: a list of images, frames or their folders (`<root>/<split>.txt`,
+            `<root>/splits/<split>.txt` or a path; the first word of each line counts, as in the published lists),
+            or else the name of one such folder.
+
+    Attributes:
+        frames: those that have all their `parts`.
+        incomplete: one line for each of the others, and for each frame that the list names and isn't there.
+
+    Raises:
+        HyperfocalError: the folder holds no complete frame.
+    """
+
+    wanted: ClassVar[str]  # what a message says that isn't there
+    parts: ClassVar[tuple[str, ...]]
+    scope: ClassVar[Scope] = Scope()
+
+    def __init__(self, root: str | Path, split: str | None = None) -> None:
+        self.root, self.split = Path(root), split
+        self.refresh()
+
+    @abstractmethod
+    def find(self) -> Iterable[Frame]:
+        """Frames, some of whose parts may be missing."""
+
+    @abstractmethod
+    def read(self, frame: Frame) -> Sample:
+        """Reads a complete frame; HyperfocalError names the file that can't be read or doesn't fit."""
+
+    def refresh(self) -> None:
+        """Lists the frames anew. A frame that is still being written (a part is missing) is left out."""
+        found = sorted(self.find(), key=lambda frame: frame.name)
+        self.incomplete: list[str] = []
+        if self.split is not None:
+            found, self.incomplete = select(found, self.root, self.split)
+        self.frames: list[Frame] = []
+        for frame in found:
+            lacking = [part for part in self.parts if part not in frame.files]
+            if lacking:
+                known = next(iter(frame.files.values()))
+                self.incomplete.append(f"{known}: its {' and '.join(lacking)} missing")
+            else:
+                self.frames.append(frame)
+        if not self.frames:
+            where = self.root if self.split is None else f"{self.root}, split {self.split}"
+            first = f"; {self.incomplete[0]}" if self.incomplete else ""
+            raise HyperfocalError(f"{where}: no {self.wanted}{first}")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.read(self.frames[index])
+
+    def disparity(self, index: int) -> NDArray[np.float32] | None:
+        """None: the edges of this data set are taken from depth."""
+        return None
+
+
+def by_stem(folder: Path, *suffixes: str, prefix: str = "", ending: str = "") -> dict[str, Path]:
+    """The files of a folder by what their stems say between `prefix` and `ending`; the first suffix wins.
+
+    One listing instead of a look-up a frame: data sets lie on slow disks.
+    """
+    found: dict[str, Path] = {}
+    files = sorted(p for p in folder.glob(f"{prefix}*") if p.suffix.lower() in suffixes)
+    for path in sorted(files, key=lambda p: suffixes.index(p.suffix.lower())):
+        if path.stem.endswith(ending):
+            found.setdefault(path.stem[len(prefix) : len(path.stem) - len(ending)], path)
+    return found
+
+
+def join(folder: str, **parts: Mapping[str, Path]) -> Iterator[Frame]:
+    """Frames named `<folder>/<key>` (`.` is left out) of the files that have the same key."""
+    for key in set().union(*parts.values()):
+        name = f"{folder}/{key}".removeprefix("./")
+        yield Frame(name, {part: files[key] for part, files in parts.items() if key in files})
+
+
+def select(frames: Sequence[Frame], root: Path, split: str) -> tuple[list[Frame], list[str]]:
+    """Return the frames of a split (see `Frames`), and a line for each that its list names in vain."""
+    lists = (root / split, root / f"{split}.txt", root / "splits" / f"{split}.txt", Path(split))
+    listed = next((path for path in lists if path.is_file()), None)
+    if listed is None:
+        lines = [split]
+    else:
+        with reading(listed, "a list of frames"):
+            lines = listed.read_text(encoding="utf-8").splitlines()
+    words = [line.split() for line in lines]
+    # KITTI's lists say None for the depth of frames without one.
+    names = {_without_suffix(w[0].removeprefix("./").strip("/")) for w in words if w and "None" not in w}
+    chosen, met = [], set()
+    for frame in frames:
+        meant = names.intersection(_called(frame))
+        met |= meant
+        if meant:
+            chosen.append(frame)
+    return chosen, [f"{listed}: {name} isn't there" for name in sorted(names - met) if listed]
+
+
+def _called(frame: Frame) -> Iterator[str]:
+    """What a list may call a frame: its name, a folder of that, or its image's path from any folder on."""
+    name = frame.name.split("/")
+    yield from ("/".join(name[: i + 1]) for i in range(len(name)))
+    if "image" in frame.files:
+        path = _without_suffix(frame.files["image"].as_posix()).split("/")
+        yield from ("/".join(path[i:]) for i in range(len(path) - 1))
+
+
+def _without_suffix(path: str) -> str:
+    return re.sub(r"\.(png|jpe?g|tiff?|webp|bmp|raw)$", "", path, flags=re.IGNORECASE)
