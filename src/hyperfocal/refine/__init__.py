@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from hyperfocal.refine.patchrefiner import PatchRefiner
 from hyperfocal.refine.patchrefiner_v2 import PatchRefinerV2
 
-__all__ = ["PatchRefinerV2", "Refiner"]
+__all__ = ["KINDS", "PatchRefiner", "PatchRefinerV2", "Refiner"]
+
+KINDS: dict[str, type[nn.Module]] = {"patchrefiner": PatchRefiner, "patchrefiner_v2": PatchRefinerV2}
 
 
 class Refiner(Protocol):
