@@ -34,6 +34,46 @@ def _f2c(merge: str, inject: str, up: str) -> tuple[Rule, ...]:
     )
 
 
+def _metric_bins(theirs: str = "", ours: str = "bins.") -> tuple[Rule, ...]:
+    """ZoeDepth's head, under a prefix each."""
+    return (
+        (theirs + r"seed_bin_regressor\._net\.(.+)", lambda m: f"{ours}seed.{m[1]}"),
+        (theirs + r"seed_projector\._net\.(.+)", lambda m: f"{ours}embed.0.{m[1]}"),
+        (theirs + r"projectors\.(\d)\._net\.(.+)", lambda m: f"{ours}embed.{int(m[1]) + 1}.{m[2]}"),
+        (theirs + r"attractors\.(\d)\._net\.(.+)", lambda m: f"{ours}attract.{m[1]}.{m[2]}"),
+        (theirs + r"conditional_log_binomial\.mlp\.(.+)", lambda m: f"{ours}distribution.{m[1]}"),
+    )
+
+
+def _depth_anything(theirs: str = "", ours: str = "") -> tuple[Rule, ...]:
+    """Depth Anything with ZoeDepth's head, under a prefix each. Its levels count from high to low."""
+    core = theirs + r"core\.core\."
+    head = core + r"depth_head\."
+    resizes = {"0": 3, "1": 2, "3": 0}
+    unit = {"1": "skip_unit", "2": "unit"}
+    return (
+        (core + r"pretrained\.mask_token", None),  # of DINOv2's training
+        (core + r"pretrained\.(.+)", lambda m: f"{ours}encoder.{m[1]}"),
+        (head + r"projects\.(\d)\.(.+)", lambda m: f"{ours}reassemble.{3 - int(m[1])}.0.{m[2]}"),
+        (head + r"resize_layers\.([013])\.(.+)", lambda m: f"{ours}reassemble.{resizes[m[1]]}.1.{m[2]}"),
+        (head + r"scratch\.layer(\d)_rn\.(.+)", lambda m: f"{ours}projections.{4 - int(m[1])}.{m[2]}"),
+        (head + r"scratch\.refinenet4\.resConfUnit1\..+", None),  # the lowest level has no skip
+        (
+            head + r"scratch\.refinenet(\d)\.resConfUnit([12])\.(.+)",
+            lambda m: f"{ours}blocks.{4 - int(m[1])}.{unit[m[2]]}.{m[3]}",
+        ),
+        (
+            head + r"scratch\.refinenet(\d)\.out_conv\.(.+)",
+            lambda m: f"{ours}blocks.{4 - int(m[1])}.project.{m[2]}",
+        ),
+        (head + r"scratch\.output_conv1\.(.+)", lambda m: f"{ours}head.{m[1]}"),
+        (head + r"scratch\.output_conv2\.0\.(.+)", lambda m: f"{ours}high.0.{m[1]}"),
+        (head + r"scratch\.output_conv2\.2\.(.+)", lambda m: f"{ours}to_relative.0.{m[1]}"),
+        (theirs + r"conv2\.(.+)", lambda m: f"{ours}bottleneck.{m[1]}"),
+        *_metric_bins(theirs, f"{ours}bins."),
+    )
+
+
 # Levels count from high to low resolution there, from low to high here.
 _PATCHREFINER_V2: tuple[Rule, ...] = (
     (r"(coarse_branch|fine_branch)\..+", None),
@@ -51,7 +91,27 @@ _PATCHREFINER_V2: tuple[Rule, ...] = (
 )
 _PATCHREFINER: tuple[Rule, ...] = (
     (r"(coarse_branch|fine_branch)\..+", None),
+    *_depth_anything(r"refiner_fine_branch\.", "base."),
     *_f2c("encoder_layers_1", "encoder_layers_2", "decoder_layers"),
+)
+_FUSION = r"guided_fusion\."
+_PATCHFUSION: tuple[Rule, ...] = (
+    (r"coarse_branch\..+", None),
+    *_depth_anything(r"fine_branch\.", "base."),
+    (r"fusion_conv_list\.5\..+", None),  # nothing is above the highest level
+    (r"fusion_conv_list\.(.+)", lambda m: f"fusion.guide.{m[1]}"),
+    (_FUSION + r"inc\.double_conv\.(.+)", lambda m: f"fusion.encoder.0.{m[1]}"),
+    (
+        _FUSION + r"down_conv_list\.(\d)\.maxpool_conv\.1\.double_conv\.(.+)",
+        lambda m: f"fusion.encoder.{int(m[1]) + 1}.{m[2]}",
+    ),
+    (_FUSION + r"up_conv_list\.(\d)\.conv\.double_conv\.(.+)", lambda m: f"fusion.up.{m[1]}.{m[2]}"),
+    (_FUSION + r"convs\.(\d)\.double_conv\.(.+)", lambda m: f"fusion.inject.{m[1]}.{m[2]}"),
+    (_FUSION + r"g2l_list\.(\d)\.absolute_pos_embed", lambda m: f"g2l.{m[1]}.position"),
+    (_FUSION + r"g2l_list\.(\d)\.g2l_layer\.(.+)", lambda m: f"g2l.{m[1]}.{m[2]}"),
+    (_FUSION + r"g2l_list\.(\d)\.g2l_layer_norm\.(.+)", lambda m: f"g2l.{m[1]}.norm.{m[2]}"),
+    (_FUSION + r"g2l_list\.\d\.embed_proj\..+", None),  # of the area prior, which the main branch leaves out
+    *_metric_bins(),
 )
 
 
@@ -75,6 +135,22 @@ def patchrefiner_v2_state(published: Mapping[str, Tensor], refiner: nn.Module) -
 def patchrefiner_state(published: Mapping[str, Tensor], refiner: nn.Module) -> dict[str, Tensor]:
     """Rename the refiner's entries of a published PatchRefiner (V1) checkpoint; as `patchrefiner_v2_state`."""
     return _renamed(published, _PATCHREFINER, refiner)
+
+
+def patchfusion_state(published: Mapping[str, Tensor], refiner: nn.Module) -> dict[str, Tensor]:
+    """Rename the entries of a published PatchFusion checkpoint (main branch); as `patchrefiner_v2_state`.
+
+    Those of the fine network must be in it, under `fine_branch.`.
+    """
+    return _renamed(published, _PATCHFUSION, refiner)
+
+
+def depth_anything_state(published: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Rename the entries of a published Depth Anything with metric bins; as `patchrefiner_v2_state`.
+
+    In a whole PatchFusion checkpoint they are what `coarse_branch.` or `fine_branch.` stands before.
+    """
+    return _renamed(published, _depth_anything(), network)
 
 
 def _renamed(

@@ -5,12 +5,13 @@ from typing import Any
 
 from torch import nn
 
+from hyperfocal.coarse.depth_anything import DepthAnything
 from hyperfocal.coarse.efficientnet_dpt import EfficientNetDPT
 from hyperfocal.coarse.output import CoarseNetwork, CoarseOutput
 
-__all__ = ["KINDS", "CoarseNetwork", "CoarseOutput", "EfficientNetDPT", "make"]
+__all__ = ["KINDS", "CoarseNetwork", "CoarseOutput", "DepthAnything", "EfficientNetDPT", "make"]
 
-KINDS: dict[str, type[nn.Module]] = {"efficientnet_dpt": EfficientNetDPT}
+KINDS: dict[str, type[nn.Module]] = {"depth_anything": DepthAnything, "efficientnet_dpt": EfficientNetDPT}
 
 
 def make(network: Mapping[str, Any]) -> nn.Module:
