@@ -34,9 +34,7 @@ def encoder_stage(c_in: int, c_out: int) -> nn.Sequential:
 
 def decoder_stage(c_in: int, c_middle: int, c_out: int) -> nn.Sequential:
     """Twice 3×3 convolution and ReLU."""
-    layers = (
-        (conv3x3(a, b, bias=True), nn.ReLU()) for a, b in pairwise((c_in, c_middle, c_out))
-    )
+    layers = ((conv3x3(a, b, bias=True), nn.ReLU()) for a, b in pairwise((c_in, c_middle, c_out)))
     return nn.Sequential(*(layer for stage in layers for layer in stage))
 
 
@@ -118,8 +116,8 @@ class GlobalToLocal(nn.Module):
         return cast(Tensor, self.norm(self.blocks(tokens))).movedim(-1, 1)
 
 
-class GuidedFusion(nn.Module):
-    """The guided fusion network: a U-Net over tile and depths, guided by three sorts of maps at six levels.
+class GuidedFusionNetwork(nn.Module):
+    """A U-Net over tile and depths, guided by three sorts of maps at six levels.
 
     Args:
         channels: of the six levels, low to high.
@@ -200,7 +198,7 @@ class PatchFusion(nn.Module):
         projection = (lambda c: conv3x3(c, c, bias=True)) if projections else (lambda _: nn.Identity())
         self.project_coarse = nn.ModuleList(projection(c) for c in channels)
         self.project_fine = nn.ModuleList(projection(c) for c in channels)
-        self.fusion = GuidedFusion(channels, narrow=narrow)
+        self.fusion = GuidedFusionNetwork(channels, narrow=narrow)
         self.bins = MetricBins(channels)
 
     @property
@@ -222,7 +220,9 @@ class PatchFusion(nn.Module):
         """
         sizes = [tuple(f.shape[-2:]) for f in coarse_features]
         if sizes != self.sizes:
-            raise HyperfocalError(f"PatchFusion's G2L is made for maps of {self.sizes[5]}, not {sizes[-1]}")
+            raise HyperfocalError(
+                f"PatchFusion was made for photos processed at {self.sizes[5]}, not {sizes[5]}"
+            )
         maps = [project(f) for project, f in zip(self.project_coarse, coarse_features, strict=True)]
         return (*maps, *(g2l(x) for g2l, x in zip(self.g2l, maps, strict=True)))
 
