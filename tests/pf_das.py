@@ -20,9 +20,9 @@ def keys() -> dict[str, list[int]]:
 
 
 def checkpoint(prefix: str = "") -> dict[str, Tensor]:
-    """The entries under `prefix`, which is taken off."""
+    """The entries whose names start with `prefix`."""
     return {
-        name.removeprefix(prefix): torch.from_numpy(np.asarray(seeded_tensor(name, tuple(shape))))
+        name: torch.from_numpy(np.asarray(seeded_tensor(name, tuple(shape))))
         for name, shape in keys().items()
         if name.startswith(prefix)
     }

@@ -18,7 +18,8 @@ def network():
 
 
 def loaded(network, branch):
-    network.load_state_dict(depth_anything_state(pf_das.checkpoint(f"{branch}_branch."), network))
+    prefix = f"{branch}_branch."
+    network.load_state_dict(depth_anything_state(pf_das.checkpoint(prefix), network, prefix))
     return network
 
 
@@ -38,7 +39,7 @@ def test_published_fine_network_gives_the_published_numbers(network):
 
 def test_published_entries_are_all_used_once(network):
     published = pf_das.checkpoint("coarse_branch.")
-    used = {id(v) for v in depth_anything_state(published, network).values()}
+    used = {id(v) for v in depth_anything_state(published, network, "coarse_branch.").values()}
     assert len(used) == len(network.state_dict())
     unused = {name for name, v in published.items() if id(v) not in used}
     assert all("mask_token" in name or "refinenet4.resConfUnit1" in name for name in unused)

@@ -40,7 +40,7 @@ class Published:
     def __init__(self):
         checkpoint = pf_das.checkpoint()
         coarse = DepthAnything(**paper("vits")).eval()
-        coarse.load_state_dict(depth_anything_state(pf_das.checkpoint("coarse_branch."), coarse))
+        coarse.load_state_dict(depth_anything_state(checkpoint, coarse, "coarse_branch."))
         self.refiner = PatchFusion(**PUBLISHED).eval()
         self.refiner.load_state_dict(patchfusion_state(checkpoint, self.refiner))
         self.depth, features = coarse(pf_das.shrunken(pf_das.photo()))

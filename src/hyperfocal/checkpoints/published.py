@@ -145,12 +145,15 @@ def patchfusion_state(published: Mapping[str, Tensor], refiner: nn.Module) -> di
     return _renamed(published, _PATCHFUSION, refiner)
 
 
-def depth_anything_state(published: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+def depth_anything_state(
+    published: Mapping[str, Tensor], network: nn.Module, prefix: str = ""
+) -> dict[str, Tensor]:
     """Rename the entries of a published Depth Anything with metric bins; as `patchrefiner_v2_state`.
 
-    In a whole PatchFusion checkpoint they are what `coarse_branch.` or `fine_branch.` stands before.
+    Of a whole PatchFusion checkpoint, `prefix` "coarse_branch." or "fine_branch." takes one of the two.
     """
-    return _renamed(published, _depth_anything(), network)
+    own = {name.removeprefix(prefix): v for name, v in published.items() if name.startswith(prefix)}
+    return _renamed(own, _depth_anything(), network)
 
 
 def _renamed(

@@ -83,6 +83,7 @@ class DepthAnything(nn.Module):
     """
 
     multiple = PATCH
+    encoder: Any  # timm's VisionTransformer
     mean: Tensor
     std: Tensor
 
@@ -95,15 +96,15 @@ class DepthAnything(nn.Module):
         super().__init__()
         self.encoder = timm.create_model(encoder, num_classes=0, dynamic_img_size=True)
         self.feature_channels = (width,) * 5 + (32,)
-        resizes = (  # strides 32, 16, 8 and 4 from the encoder's 14
-            lambda c: nn.Conv2d(c, c, 3, stride=2, padding=1),
-            lambda c: nn.Identity(),
-            lambda c: nn.ConvTranspose2d(c, c, 2, stride=2),
-            lambda c: nn.ConvTranspose2d(c, c, 4, stride=4),
+        lowest, _, high, highest = reassemble
+        resizes = (  # to strides 28, 14, 7 and 3.5 from the encoder's 14
+            nn.Conv2d(lowest, lowest, 3, stride=2, padding=1),
+            nn.Identity(),
+            nn.ConvTranspose2d(high, high, 2, stride=2),
+            nn.ConvTranspose2d(highest, highest, 4, stride=4),
         )
-        tapped = self.encoder.num_features
         self.reassemble = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(tapped, c, 1), resized(c))
+            nn.Sequential(nn.Conv2d(self.encoder.num_features, c, 1), resized)
             for c, resized in zip(reassemble, resizes, strict=True)
         )
         self.projections = nn.ModuleList(conv3x3(c, width, bias=False) for c in reassemble)
@@ -154,7 +155,7 @@ class DepthAnything(nn.Module):
         for i, block in enumerate(self.encoder.blocks):
             x = block(x)
             if i >= len(self.encoder.blocks) - 4:
-                taps.append(self.encoder.norm(x)[:, 1:].transpose(1, 2).unflatten(2, size))
+                taps.append(self.encoder.norm(x)[:, 1:].transpose(1, 2).reshape(len(image), -1, *size))
         return taps
 
     def _positions(self, size: Sequence[int]) -> Tensor:
@@ -166,7 +167,7 @@ class DepthAnything(nn.Module):
         side = int(grid.shape[1] ** 0.5)
         if tuple(size) == (side, side):
             return torch.cat((start, grid), 1)
-        square = grid.transpose(1, 2).unflatten(2, (side, side))
+        square = grid.transpose(1, 2).reshape(1, -1, side, side)
         scale = tuple((s + 0.1) / side for s in size)
         resampled = F.interpolate(square.float(), scale_factor=scale, mode="bicubic").to(grid.dtype)
         return torch.cat((start, resampled.flatten(2).transpose(1, 2)), 1)

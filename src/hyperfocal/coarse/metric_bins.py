@@ -91,7 +91,8 @@ class MetricBins(nn.Module):
         temperature = self.coldest + (self.hottest - self.coldest) * t0 / (t0 + t1)
         # (K−1)·ln(1−p), the same for every bin, is left out: the softmax cancels it.
         odds = p.clamp(EPS, 1).log() - (1 - p).clamp(EPS, 1).log()
-        return (self.log_choose + self.k * odds) / temperature
+        logits: Tensor = (self.log_choose + self.k * odds) / temperature
+        return logits
 
 
 def _log_choose(k: Tensor) -> Tensor:

@@ -13,11 +13,11 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from timm.layers import Mlp
+from timm.layers.mlp import Mlp
 from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
 
-from hyperfocal.coarse import CoarseNetwork, CoarseOutput, make
+from hyperfocal.coarse import CoarseOutput, make
 from hyperfocal.coarse.metric_bins import MetricBins
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine.blocks import conv3x3, resize
@@ -41,8 +41,8 @@ def decoder_stage(c_in: int, c_middle: int, c_out: int) -> nn.Sequential:
 class SwinBlock(nn.Module):
     """Attention in windows of 12×12, shifted by half a window or not, then an MLP (Liu et al., 2021).
 
-    Maps are padded before they are shifted, and shifted even if there is one window only, as in Swin's detectors;
-    timm and torchvision do both otherwise. A row of windows is attended to at a time, which bounds the memory.
+    Maps are padded before they are shifted (unlike timm's), and shifted even where there is one window only
+    (unlike torchvision's). A row of windows is attended to at a time, which bounds the memory.
     """
 
     def __init__(self, channels: int, heads: int, shift: int) -> None:
@@ -58,36 +58,36 @@ class SwinBlock(nn.Module):
         height, width = x.shape[1:3]
         padded = F.pad(self.norm1(x), (0, 0, 0, -width % WINDOW, 0, -height % WINDOW))
         shifted = padded.roll((-self.shift, -self.shift), (1, 2))
-        regions = self._regions(*shifted.shape[1:3], x.device)
-        rows = zip(shifted.split(WINDOW, 1), regions.split(WINDOW), strict=True)
+        count = shifted.shape[1] // WINDOW
+        rows = zip(shifted.chunk(count, 1), self._regions(shifted).chunk(count), strict=True)
         attended = torch.cat([self._attend(row, region) for row, region in rows], 1)
         x = x + attended.roll((self.shift, self.shift), (1, 2))[:, :height, :width]
         mixed: Tensor = self.mlp(self.norm2(x))
         return x + mixed
 
-    def _regions(self, height: int, width: int, device: torch.device) -> Tensor:
-        """Number (h, w) the parts that the shift brought together from different borders of the map."""
-        numbers = [
-            (torch.arange(size, device=device) >= size - edge).long()
-            for size in (height, width)
-            for edge in (WINDOW, self.shift)
-        ]
-        return 3 * (numbers[0] + numbers[1])[:, None] + numbers[2] + numbers[3]
+    def _regions(self, x: Tensor) -> Tensor:
+        """Number (h, w) the parts of a shifted map that come from different sides of the photo."""
+        edges = torch.tensor((WINDOW, self.shift), device=x.device)
+        rows, columns = (
+            (torch.arange(size, device=x.device)[:, None] >= size - edges).sum(1) for size in x.shape[1:3]
+        )
+        return 3 * rows[:, None] + columns
 
     def _attend(self, row: Tensor, regions: Tensor) -> Tensor:
         """Attend within each window of a row (N, 12, w, C), and within `regions` (12, w) of it."""
-        windows = _to_windows(row)
         mask = None
         if self.shift:
-            region = _to_windows(regions[None, ..., None])[0, ..., 0]
+            region = _windows(regions[None, ..., None])[..., 0]
             mask = -100.0 * (region[:, None, :] != region[:, :, None])
-        attended: Tensor = self.attn(windows.flatten(0, 1), mask).view_as(windows)
-        return attended.unflatten(2, (WINDOW, WINDOW)).transpose(1, 2).flatten(2, 3)
+        n, _, w, c = row.shape
+        attended: Tensor = self.attn(_windows(row), mask)
+        return attended.reshape(n, w // WINDOW, WINDOW, WINDOW, c).transpose(1, 2).reshape(n, WINDOW, w, c)
 
 
-def _to_windows(row: Tensor) -> Tensor:
-    """(N, 12, w, C) → (N, w / 12, 144, C)."""
-    return row.unflatten(2, (-1, WINDOW)).transpose(1, 2).flatten(2, 3)
+def _windows(row: Tensor) -> Tensor:
+    """(N, 12, w, C) → (N · w / 12, 144, C)."""
+    n, _, w, c = row.shape
+    return row.reshape(n, WINDOW, w // WINDOW, WINDOW, c).transpose(1, 2).reshape(-1, WINDOW**2, c)
 
 
 class GlobalToLocal(nn.Module):
@@ -112,7 +112,7 @@ class GlobalToLocal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape (N, channels, *size)."""
-        tokens = x.movedim(1, -1) + self.position.unflatten(1, self.size)
+        tokens = x.movedim(1, -1) + self.position.view(1, *self.size, -1)
         return cast(Tensor, self.norm(self.blocks(tokens))).movedim(-1, 1)
 
 
@@ -181,6 +181,8 @@ class PatchFusion(nn.Module):
         coarse_channels: of the six coarse maps: the base network's own.
     """
 
+    base: Any  # a CoarseNetwork
+
     def __init__(
         self,
         base: Mapping[str, Any],
@@ -190,9 +192,8 @@ class PatchFusion(nn.Module):
     ) -> None:
         super().__init__()
         self.base = make(base)
-        channels = self._base.feature_channels
-        self.coarse_channels = channels
-        self.sizes = self._base.feature_sizes(*size)
+        channels = self.coarse_channels = tuple(self.base.feature_channels)
+        self.sizes: list[tuple[int, int]] = self.base.feature_sizes(*size)
         levels = zip(channels, self.sizes, HEADS, DEPTHS, strict=True)
         self.g2l = nn.ModuleList(GlobalToLocal(c, s, heads, depth) for c, s, heads, depth in levels)
         projection = (lambda c: conv3x3(c, c, bias=True)) if projections else (lambda _: nn.Identity())
@@ -201,13 +202,9 @@ class PatchFusion(nn.Module):
         self.fusion = GuidedFusionNetwork(channels, narrow=narrow)
         self.bins = MetricBins(channels)
 
-    @property
-    def _base(self) -> CoarseNetwork:
-        return cast(CoarseNetwork, self.base)
-
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Sizes of the twelve cropped maps that `forward` takes, for a tile of `height` × `width` pixels."""
-        return 2 * self._base.feature_sizes(height, width)
+        return 2 * list(self.base.feature_sizes(height, width))
 
     def whole(self, coarse_features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Do what is done once for a photo: six coarse maps to twelve, themselves and their G2L maps.

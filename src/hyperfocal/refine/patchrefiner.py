@@ -7,11 +7,11 @@ took over with other widths, fuses its features and depth with the coarse ones i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 
-from hyperfocal.coarse import CoarseNetwork, CoarseOutput, make
+from hyperfocal.coarse import CoarseOutput, make
 from hyperfocal.refine.blocks import resize
 from hyperfocal.refine.patchrefiner_v2 import FineToCoarse
 
@@ -28,6 +28,8 @@ class PatchRefiner(nn.Module):
         coarse_channels: of the six coarse maps: the base network's own.
     """
 
+    base: Any  # a CoarseNetwork
+
     def __init__(
         self,
         base: Mapping[str, Any],
@@ -36,17 +38,12 @@ class PatchRefiner(nn.Module):
     ) -> None:
         super().__init__()
         self.base = make(base)
-        channels = self._base.feature_channels
-        self.coarse_channels = channels
+        channels = self.coarse_channels = tuple(self.base.feature_channels)
         self.f2c = FineToCoarse(channels, channels, f2c_widths, decoder_widths, heavy=False)
-
-    @property
-    def _base(self) -> CoarseNetwork:
-        return cast(CoarseNetwork, self.base)
 
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Sizes of the six cropped coarse maps, low to high, for a tile of `height` × `width` pixels."""
-        return self._base.feature_sizes(height, width)
+        return list(self.base.feature_sizes(height, width))
 
     def forward(self, tile: Tensor, coarse_depth: Tensor, coarse_features: Sequence[Tensor]) -> Tensor:
         """Refine.
