@@ -80,7 +80,7 @@ def test_published_checkpoint_gives_the_published_tile(published):
 def test_published_checkpoint_gives_the_published_p16_map(published):
     with torch.inference_mode():
         rows = [torch.cat([published.tile(540 * i, 960 * j) for j in range(4)], 3) for i in range(4)]
-    assert pf_das.error(torch.cat(rows, 2), "p16_depth") < 1e-4
+    assert pf_das.error(torch.cat(rows, 2)[..., ::4, ::4], "p16_depth") < 1e-4
 
 
 def test_published_entries_are_all_used_once():
