@@ -10,11 +10,12 @@ from torchvision.models.swin_transformer import SwinTransformerBlock
 import pf_das
 from hyperfocal.checkpoints import ModelConfig, build, load, save
 from hyperfocal.checkpoints.published import depth_anything_state, patchfusion_state
+from hyperfocal.cli.models import gflops
 from hyperfocal.coarse.depth_anything import DepthAnything, paper
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.predictor import Model
 from hyperfocal.refine.patchfusion import PatchFusion, SwinBlock
-from hyperfocal.refine.roi import crop_maps
+from hyperfocal.refine.roi import crop_maps, extents_of
 
 PAPER_BASE = {"kind": "efficientnet_dpt", "widths": (256, 256, 256, 256, 256, 32)}  # ZoeDepth's channels
 PUBLISHED = {"base": {"kind": "depth_anything", **paper("vits")}, "size": pf_das.SIZE}
@@ -47,15 +48,11 @@ class Published:
         self.maps = self.refiner.whole(features)
 
     def crops(self, top, left):
-        """The coarse depth and the maps. The published crop takes the ratio of the heights for both axes, which
-        shifts the lowest maps, 14 × 19 of 392 × 518: as if the photo were 532 wide."""
-        box = torch.tensor([[top * 392 / 2160, left * 518 / 3840, 392 / 4, 518 / 4]])
-        sizes = self.refiner.feature_sizes(*pf_das.SIZE)
-        maps = [
-            crop_maps([whole], box, (392, size[1] * 392 // size[0]), [size])[0]
-            for whole, size in zip(self.maps, sizes, strict=True)
-        ]
-        return crop_maps([self.depth], box, pf_das.SIZE, [pf_das.SIZE])[0], maps
+        """The coarse depth and the maps, cropped to a tile."""
+        box = torch.tensor([[top, left, *pf_das.TILE]])
+        [depth] = crop_maps([self.depth], box, pf_das.PHOTO, [pf_das.SIZE])
+        sizes, extents = self.refiner.feature_sizes(*pf_das.SIZE), extents_of(self.maps, pf_das.PHOTO)
+        return depth, crop_maps(self.maps, box, pf_das.PHOTO, sizes, extents=extents)
 
     def tile(self, top, left):
         return self.refiner(pf_das.tile(top, left), *self.crops(top, left))
@@ -177,6 +174,12 @@ def inputs(refiner, n=1):
     torch.manual_seed(1)
     features = [torch.randn(n, c, *s) for c, s in zip(CHANNELS, refiner.sizes, strict=True)]
     return torch.rand(n, 3, 64, 96), 1 + 9 * torch.rand(n, 1, 64, 96), features
+
+
+def test_its_cost_can_be_counted():
+    coarse, refiner = build(CONFIG)
+    once, tile = gflops(Model("tiny", CONFIG, coarse, refiner, torch.device("cpu"), torch.float32))
+    assert 0 < once < tile
 
 
 @pytest.mark.parametrize("changes", [{}, {"projections": True, "narrow": True}])

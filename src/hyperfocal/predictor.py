@@ -26,7 +26,7 @@ from hyperfocal.errors import HyperfocalError
 from hyperfocal.models import find
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
 from hyperfocal.refine import Refiner, whole_maps
-from hyperfocal.refine.roi import crop_maps
+from hyperfocal.refine.roi import crop_maps, extents_of
 from hyperfocal.tiles.choose import flat, sees_nothing
 from hyperfocal.tiles.merge import Merger, tile_weight
 from hyperfocal.tiles.plan import Box, check_tiling, plan
@@ -307,7 +307,13 @@ class Model:
         [depth] = crop_maps([scene.depth], where, photo_size, [size])
         seeing = ~sees_nothing(blank)
         if seeing.any():
-            features = crop_maps(scene.features, where[seeing], photo_size, refiner.feature_sizes(*size))
+            features = crop_maps(
+                scene.features,
+                where[seeing],
+                photo_size,
+                refiner.feature_sizes(*size),
+                extents=extents_of(scene.features, photo_size),
+            )
             with self._precision():
                 refined = refiner(tiles[seeing], depth[seeing], features).float()
             if self.config.sky_from is not None:
