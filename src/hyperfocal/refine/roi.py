@@ -79,7 +79,7 @@ def extents_of(maps: Sequence[Tensor], image_size: tuple[int, int]) -> list[tupl
 
 
 def _centres(start: Tensor, length: Tensor, count: int, full: float) -> Tensor:
-    """Centres (K, count) of `count` equal bins of each span, with −1 and 1 the edges of the photo."""
+    """Centres (K, count) of `count` equal bins of each span, with −1 and 1 the edges of the map."""
     steps = (torch.arange(count, device=start.device) + 0.5) / count
     half = full / 2
     return ((start - half)[:, None] + steps * length[:, None]) / half
