@@ -98,7 +98,10 @@ def test_saves_networks_in_channels_last(tmp_path):
     ("changes", "message"),
     [
         ({"coarse": {**COARSE, "kind": "eficientnet_dpt"}}, "did you mean 'efficientnet_dpt'"),
-        ({"refiner": {**REFINER, "kind": "zoe"}}, "unknown refiner kind 'zoe'; known: patchrefiner_v2"),
+        (
+            {"refiner": {**REFINER, "kind": "zoe"}},
+            "unknown refiner kind 'zoe'; known: patchfusion, patchrefiner, patchrefiner_v2",
+        ),
         ({"coarse": {**COARSE, "width": 3}}, "did you mean 'widths'"),
         ({"coarse": {}}, "no kind"),
         ({"tile_size": (100, 128)}, "tile_size must be two positive multiples of 32"),

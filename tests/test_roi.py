@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.ops import roi_align
 
-from hyperfocal.refine.roi import crop_maps
+from hyperfocal.refine.roi import crop_maps, extents_of
 
 
 def bilinear(image: np.ndarray, y: float, x: float) -> float:
@@ -68,6 +68,24 @@ def test_ramps_stay_ramps_inside(size):
     x = left + (torch.arange(size[1]) + 0.5) / size[1] * w
     torch.testing.assert_close(crop[0, 0], y[:, None].expand(size), rtol=0, atol=1e-2)
     torch.testing.assert_close(crop[0, 1], x[None].expand(size), rtol=0, atol=1e-2)
+
+
+def test_extents_are_the_photo_unless_a_stride_left_a_remainder():
+    maps = [torch.zeros(1, 1, *size) for size in ((14, 19), (28, 37), (392, 518))]
+    np.testing.assert_allclose(extents_of(maps, (784, 1036)), [(784, 1064), (784, 1036), (784, 1036)])
+    np.testing.assert_allclose(extents_of(maps[1:], (100, 300)), [(100, 300)] * 2)
+
+
+def test_a_map_of_every_second_column_is_not_stretched():
+    patches = ((torch.arange(37) + 0.5) * 14).expand(1, 1, 28, 37)  # each patch knows where it is
+    maps = [
+        patches[..., ::2, ::2],
+        torch.zeros(1, 1, 392, 518),
+    ]  # ... and half of them do, as after a stride of 2
+    box, sizes = torch.tensor([[100, 50, 98, 400]]), [(8, 40), (1, 1)]
+    shown = crop_maps(maps, box, (392, 518), sizes, extents=extents_of(maps, (392, 518)))[0][0, 0, 0]
+    true = 50 + (torch.arange(40) + 0.5) * 10
+    torch.testing.assert_close(shown - true, torch.full((40,), -7.0), rtol=0, atol=1e-2)
 
 
 def test_batch_index_picks_the_image():

@@ -25,8 +25,8 @@ from hyperfocal.depthmap import DepthMap
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.models import find
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
-from hyperfocal.refine import Refiner
-from hyperfocal.refine.roi import crop_maps
+from hyperfocal.refine import Refiner, whole_maps
+from hyperfocal.refine.roi import crop_maps, extents_of
 from hyperfocal.tiles.choose import flat, sees_nothing
 from hyperfocal.tiles.merge import Merger, tile_weight
 from hyperfocal.tiles.plan import Box, check_tiling, plan
@@ -66,7 +66,7 @@ class Report:
 
 
 class Scene(NamedTuple):
-    """What the whole photo gave, and tiles draw from: depth in the networks' metres, and six feature maps."""
+    """What the whole photo gave, and tiles draw from: depth in the networks' metres, and feature maps."""
 
     photo: Photo
     depth: Tensor
@@ -269,6 +269,8 @@ class Model:
         if self.refiner is None or not boxes:
             return np.asarray(self._enlarged(scene.depth, (height, width))[0])
         report.tiles = len(boxes)
+        with torch.inference_mode(), self._precision():
+            scene = scene._replace(features=whole_maps(self.refiner, scene.features))
         merger = Merger(height, width)
         weight = tile_weight(tiling, boxes[0].height, boxes[0].width)
         batch = tile_batch or (1 if self.device.type == "cpu" else 8)
@@ -305,7 +307,13 @@ class Model:
         [depth] = crop_maps([scene.depth], where, photo_size, [size])
         seeing = ~sees_nothing(blank)
         if seeing.any():
-            features = crop_maps(scene.features, where[seeing], photo_size, refiner.feature_sizes(*size))
+            features = crop_maps(
+                scene.features,
+                where[seeing],
+                photo_size,
+                refiner.feature_sizes(*size),
+                extents=extents_of(scene.features, photo_size),
+            )
             with self._precision():
                 refined = refiner(tiles[seeing], depth[seeing], features).float()
             if self.config.sky_from is not None:

@@ -10,12 +10,9 @@ from typing import Any
 
 from torch import nn
 
-from hyperfocal.coarse.efficientnet_dpt import EfficientNetDPT
+from hyperfocal.coarse import KINDS as COARSE_KINDS
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.refine.patchrefiner_v2 import PatchRefinerV2
-
-COARSE_KINDS: dict[str, type[nn.Module]] = {"efficientnet_dpt": EfficientNetDPT}
-REFINER_KINDS: dict[str, type[nn.Module]] = {"patchrefiner_v2": PatchRefinerV2}
+from hyperfocal.refine import KINDS as REFINER_KINDS
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,9 @@ class ModelConfig:
     Attributes:
         coarse: {"kind": ..., constructor arguments of that network}.
         refiner: the same for the refiner; None for a model without one.
-        coarse_size: height and width at which the whole photo is processed, multiples of 32.
-        tile_size: height and width at which a tile is processed, multiples of 32.
+        coarse_size: height and width at which the whole photo is processed, multiples of what the network
+            asks: 32, or 14 for Depth Anything.
+        tile_size: height and width at which a tile is processed, likewise.
         keep_aspect: True: a photo keeps its aspect and gets the area of `coarse_size`, sides rounded to
             multiples of 32. False: exactly `coarse_size`, as in the papers.
         canonical_focal: if set, the networks predict the depth of a camera with a focal length of
@@ -53,11 +51,13 @@ class ModelConfig:
         _check_network("coarse", self.coarse, COARSE_KINDS)
         if self.refiner is not None:
             _check_network("refiner", self.refiner, REFINER_KINDS)
-        for name in ("coarse_size", "tile_size"):
-            size = getattr(self, name)
-            if len(size) != 2 or any(not isinstance(side, int) or side <= 0 or side % 32 for side in size):
+        for name, network in (("coarse_size", self.coarse), ("tile_size", self.refiner or self.coarse)):
+            size, multiple = getattr(self, name), _multiple(network)
+            if len(size) != 2 or any(
+                not isinstance(side, int) or side <= 0 or side % multiple for side in size
+            ):
                 raise HyperfocalError(
-                    f"{name} must be two positive multiples of 32 (height, width), not {size}"
+                    f"{name} must be two positive multiples of {multiple} (height, width), not {size}"
                 )
         for name in ("canonical_focal", "sky_from"):
             value = getattr(self, name)
@@ -101,6 +101,14 @@ def _check_network(part: str, network: dict[str, Any], kinds: dict[str, type[nn.
     for name in network.keys() - {"kind"}:
         if name not in known:
             raise unknown(f"argument of {kind}", name, known)
+    if "base" in known:
+        _check_network("base", network.get("base", {}), COARSE_KINDS)
+
+
+def _multiple(network: dict[str, Any]) -> int:
+    """Of which the sides of a network's input must be multiples: its base network's, where it has one."""
+    base = COARSE_KINDS.get(network.get("base", network)["kind"])
+    return int(getattr(base, "multiple", 32))
 
 
 def _construct(part: str, network: dict[str, Any], kinds: dict[str, type[nn.Module]]) -> nn.Module:

@@ -62,14 +62,17 @@ def parameters(network: "nn.Module | None") -> int:
 
 
 def gflops(model: "Model") -> tuple[float, float]:
-    """Return the GFLOP of the coarse network, and of the refiner for a tile, at the model's process sizes."""
+    """Return the GFLOP of all that is done once, and of the refiner for a tile, at the model's process sizes."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
+
+    from hyperfocal.refine import whole_maps
 
     config, device = model.config, model.device
     with torch.no_grad():
         with FlopCounterMode(display=False) as coarse:
             features = model.coarse(torch.zeros(1, 3, *config.coarse_size, device=device)).features
+            features = whole_maps(model.refiner, features)
         with FlopCounterMode(display=False) as tile:
             if model.refiner is not None:
                 depth = torch.ones(1, 1, *config.tile_size, device=device)

@@ -1,6 +1,19 @@
 """Coarse networks: the whole photo to metric depth and six feature maps. One file for each network."""
 
-from hyperfocal.coarse.efficientnet_dpt import EfficientNetDPT
-from hyperfocal.coarse.output import CoarseOutput
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["CoarseOutput", "EfficientNetDPT"]
+from torch import nn
+
+from hyperfocal.coarse.depth_anything import DepthAnything
+from hyperfocal.coarse.efficientnet_dpt import EfficientNetDPT
+from hyperfocal.coarse.output import CoarseNetwork, CoarseOutput
+
+__all__ = ["KINDS", "CoarseNetwork", "CoarseOutput", "DepthAnything", "EfficientNetDPT", "make"]
+
+KINDS: dict[str, type[nn.Module]] = {"depth_anything": DepthAnything, "efficientnet_dpt": EfficientNetDPT}
+
+
+def make(network: Mapping[str, Any]) -> nn.Module:
+    """Make a network with random weights from {"kind": a name in `KINDS`, constructor arguments}."""
+    return KINDS[network["kind"]](**{name: value for name, value in network.items() if name != "kind"})

@@ -54,6 +54,8 @@ class EfficientNetDPT(nn.Module):
         feature_channels: `widths`.
     """
 
+    multiple = 32
+
     def __init__(
         self,
         encoder: str = "tf_efficientnet_lite0",
@@ -78,6 +80,10 @@ class EfficientNetDPT(nn.Module):
             weight, bias = self.to_depth.parameters()
             weight.mul_(0.1)
             bias.fill_(torch.tensor((math.log(START_DEPTH) - self.log_near) / self.log_range).logit())
+
+    def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Sizes of the six maps, low to high, of an image of `height` × `width` pixels."""
+        return [(height // stride, width // stride) for stride in (32, 16, 8, 4, 2, 1)]
 
     def forward(self, image: Tensor) -> CoarseOutput:
         """Predict.

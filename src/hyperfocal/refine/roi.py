@@ -19,6 +19,7 @@ def crop_maps(
     image_size: tuple[int, int],
     sizes: Sequence[tuple[int, int]],
     batch_index: Tensor | None = None,
+    extents: Sequence[tuple[float, float]] | None = None,
 ) -> list[Tensor]:
     """Crop boxes out of maps of whole images: one bilinear sample at the centre of every output pixel.
 
@@ -30,6 +31,8 @@ def crop_maps(
         image_size: height and width of the photo.
         sizes: output (height, width) for each map.
         batch_index: (K,) int64, the image that each box belongs to.
+        extents: height and width, in photo pixels, that each map covers from the photo's top left corner, as
+            `extents_of` gives them; the photo's own unless given.
 
     Returns:
         One (K, C_i, *sizes[i]) crop of each map, in the map's dtype.
@@ -37,9 +40,10 @@ def crop_maps(
     # In float32 whatever the maps are: half precision cannot tell neighbouring pixels of a wide photo apart.
     boxes = boxes.to(maps[0].device, torch.float32)
     crops = []
-    for whole, (height, width) in zip(maps, sizes, strict=True):
-        rows = _centres(boxes[:, 0], boxes[:, 2], height, image_size[0])
-        columns = _centres(boxes[:, 1], boxes[:, 3], width, image_size[1])
+    extents = extents or [image_size] * len(maps)
+    for whole, (height, width), (full_height, full_width) in zip(maps, sizes, extents, strict=True):
+        rows = _centres(boxes[:, 0], boxes[:, 2], height, full_height)
+        columns = _centres(boxes[:, 1], boxes[:, 3], width, full_width)
         grid = torch.stack(
             (columns[:, None, :].expand(-1, height, -1), rows[:, :, None].expand(-1, -1, width)), dim=-1
         )
@@ -50,8 +54,32 @@ def crop_maps(
     return crops
 
 
-def _centres(start: Tensor, length: Tensor, count: int, full: int) -> Tensor:
-    """Centres (K, count) of `count` equal bins of each span, with −1 and 1 the edges of the photo."""
+def extents_of(maps: Sequence[Tensor], image_size: tuple[int, int]) -> list[tuple[float, float]]:
+    """Return the height and width, in photo pixels, that each map of a pyramid covers.
+
+    A convolution of stride 2 makes 19 columns of 37 that cover 38, one more than there is: in a network's own
+    pixels a map has one stride for both axes, the larger of the two ratios to the finest map.
+
+    Args:
+        maps: (N, C_i, h_i, w_i) of whole images; the last one is the finest and covers the photo.
+        image_size: height and width of the photo.
+    """
+    finest_height, finest_width = maps[-1].shape[-2:]
+    extents = []
+    for whole in maps:
+        height, width = whole.shape[-2:]
+        stride = max(finest_height / height, finest_width / width)
+        extents.append(
+            (
+                image_size[0] * (height * stride / finest_height),
+                image_size[1] * (width * stride / finest_width),
+            )
+        )
+    return extents
+
+
+def _centres(start: Tensor, length: Tensor, count: int, full: float) -> Tensor:
+    """Centres (K, count) of `count` equal bins of each span, with −1 and 1 the edges of the map."""
     steps = (torch.arange(count, device=start.device) + 0.5) / count
     half = full / 2
     return ((start - half)[:, None] + steps * length[:, None]) / half
