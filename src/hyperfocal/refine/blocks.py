@@ -134,8 +134,7 @@ def up_stage(c_in: int, c_out: int, convs: int = 2) -> nn.Sequential:
 
     He's initialisation: with PyTorch's the signal, unnormalised here, shrinks to a third at each convolution.
     """
-    widths = [c_in] * convs + [c_out]
-    stage = nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (conv3x3(a, b), nn.GELU())))
-    for convolution in stage[::2]:
+    convolutions = [conv3x3(a, b) for a, b in pairwise([c_in] * convs + [c_out])]
+    for convolution in convolutions:
         nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-    return stage
+    return nn.Sequential(*(layer for convolution in convolutions for layer in (convolution, nn.GELU())))
