@@ -236,4 +236,4 @@ def test_nano_fits_its_budget():
     features = [torch.rand(1, c, *s) for c, s in zip(refiner.coarse_channels, sizes, strict=True)]
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         refiner(torch.rand(1, 3, 384, 512), torch.ones(1, 1, 384, 512), features)
-    assert counter.get_total_flops() < 16e9
+    assert counter.get_total_flops() < 22e9
