@@ -104,6 +104,17 @@ def test_saves_networks_in_channels_last(tmp_path):
         ),
         ({"coarse": {**COARSE, "width": 3}}, "did you mean 'widths'"),
         ({"coarse": {}}, "no kind"),
+        ({"coarse": "efficientnet_dpt"}, "must be an object with a kind, not 'efficientnet_dpt'"),
+        ({"refiner": {"kind": "patchrefiner", "base": "vits"}}, "base network must be an object"),
+        (
+            {
+                "coarse": {"kind": "depth_anything"},
+                "refiner": None,
+                "coarse_size": (56, 70),
+                "tile_size": (56, 70),
+            },
+            "keep_aspect makes sides of multiples of 32, not 14",
+        ),
         ({"tile_size": (100, 128)}, "tile_size must be two positive multiples of 32"),
         ({"coarse_size": (64,)}, "coarse_size must be"),
         ({"sky_from": -1.0}, "sky_from must be a positive number"),

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import hyperfocal
 from hyperfocal.cli import app
+from hyperfocal.cli.extras import EXTRAS
 from hyperfocal.depthmap import DepthMap, formats
 from hyperfocal.predictor import Model
 from tiny_model import write_tiny_model
@@ -462,11 +463,24 @@ def test_bench_refuses_a_size_that_is_none():
     assert CliRunner().invoke(app, ["bench", "--size", "4k"]).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [("train tiny-coarse", "cv2", "train"), ("data check nyuv2:DATA", "h5py", "nyuv2")],
+)
+def test_a_missing_package_is_one_line_that_names_the_extra(words, package, extra, tmp_path, monkeypatch):
+    (tmp_path / "nyu_depth_v2_labeled.mat").touch()
+    for name in [n for n in sys.modules if n.startswith(("hyperfocal.data", "hyperfocal.train"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    result = CliRunner().invoke(app, words.replace("DATA", str(tmp_path)).split())
+    assert result.exit_code == 1
+    assert result.stderr == f"hyperfocal: {package} is missing: pip install 'hyperfocal[{extra}]'\n"
+
+
 def test_doctor_names_what_works(tiny, monkeypatch):
     monkeypatch.setattr("hyperfocal.models.BUNDLED", ("tiny",))
     monkeypatch.setattr("hyperfocal.models.find", lambda _: tiny)
-    extras = sys.modules["hyperfocal.cli.doctor"].EXTRAS
-    monkeypatch.setitem(extras, "train", ("json", "no_such_module"))
+    monkeypatch.setitem(EXTRAS, "train", ("json", "no_such_module"))
     result = CliRunner().invoke(app, ["doctor", "--json"])
     found = json.loads(result.stdout)
     assert result.exit_code == 0

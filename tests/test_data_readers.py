@@ -1,6 +1,7 @@
 """The readers: miniature trees in the real layouts come back exactly; broken ones are named; splits; SSIM."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -137,7 +138,43 @@ class TestEveryKind:
             open_data(source, "mine")
 
 
+def test_names_with_spaces_in_splits_and_lists(tmp_path):
+    for name in ("my", "my scene", "my other scene"):
+        layouts.save_image(tmp_path / f"{name}.jpg", layouts.picture())
+        np.save(tmp_path / f"{name}.npy", np.ones((48, 64), np.float32))
+
+    def chosen(split):
+        return [frame.name for frame in open_data(f"folder:{tmp_path}", split).frames]
+
+    assert chosen("my scene") == ["my scene"]
+    (tmp_path / "mine.txt").write_text("  my scene.jpg \n")
+    assert chosen("mine") == ["my scene"]
+    (tmp_path / "mine.txt").write_text("my other scene\nmy depth.png 518.8\n")
+    assert chosen("mine") == ["my", "my other scene"]
+
+
+def test_train_and_val_of_kitti_are_splits(tmp_path):
+    tree = layouts.kitti(tmp_path)
+    source = f"kitti:{tmp_path}"
+    assert [frame.name for frame in open_data(source, "val").frames] == [tree.name]
+    with pytest.raises(HyperfocalError, match="split train"):
+        open_data(source, "train")
+    for folder in ("raw/2011_09_26", "val"):
+        first = tmp_path / folder / "2011_09_26_drive_0002_sync"
+        first_of_train = tmp_path / folder.replace("val", "train") / "2011_09_26_drive_0001_sync"
+        shutil.copytree(first, first_of_train)
+    assert [frame.name for frame in open_data(source, "val").frames] == [tree.name]
+    assert [frame.name for frame in open_data(source, "train").frames] == [tree.name.replace("0002", "0001")]
+
+
 class TestFormats:
+    @pytest.mark.parametrize("below", ["", "depth"])
+    def test_a_picture_beside_depth_is_not_taken_for_it(self, tmp_path, below):
+        layouts.save_image(tmp_path / "p.jpg", layouts.picture())
+        layouts.save_image(tmp_path / below / "p.png", layouts.picture())
+        layouts.save_image(tmp_path / below / "p.tif", np.full((48, 64), 3, np.float32))
+        assert (open_data(f"folder:{tmp_path}")[0].metres == 3).all()
+
     @pytest.mark.parametrize("scale", [-1.0, 1.0, -0.003922, 3.5])
     def test_pfm_of_both_endiannesses_whatever_the_scale(self, tmp_path, scale):
         tree = layouts.middlebury2014(tmp_path)

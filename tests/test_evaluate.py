@@ -14,7 +14,14 @@ from hyperfocal.data.folder import Folder
 from hyperfocal.data.kinds import open_data
 from hyperfocal.depthmap.formats import READERS
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.evaluate.maps import Truth, find_map, read_prediction, score_maps
+from hyperfocal.evaluate.maps import (
+    Truth,
+    find_map,
+    folder_truths,
+    read_prediction,
+    save_pictures,
+    score_maps,
+)
 from hyperfocal.evaluate.score import means, score_image
 from tiny_model import tiny_model
 
@@ -142,6 +149,34 @@ def test_a_map_is_found_by_its_frames_name(tmp_path):
         find_map(tmp_path, "scene/00002")
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".exr", ".pfm", ".tif"])
+def test_a_picture_beside_a_map_is_not_taken_for_it(tmp_path, suffix):
+    WRITERS[suffix](tmp_path / f"x{suffix}", TRUTH)
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(tmp_path / "x.png")
+    assert find_map(tmp_path, "x").suffix == suffix
+    (truth,) = folder_truths(tmp_path)
+    assert np.array_equal(truth.metres, TRUTH)
+
+
+def test_disparity_is_in_pixels_in_a_png_too(tmp_path):
+    pixels = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60)
+    for folder in ("gt", "disparity"):
+        (tmp_path / folder).mkdir()
+    np.save(tmp_path / "gt/a.npy", TRUTH)
+    Image.fromarray(pixels).save(tmp_path / "disparity/a.png")
+    (truth,) = folder_truths(tmp_path / "gt", tmp_path / "disparity")
+    assert np.array_equal(truth.disparity, pixels)  # to the bit: a jump of 1 is no edge
+
+
+def test_a_picture_that_cannot_be_saved_is_one_line(tmp_path):
+    save_pictures(tmp_path / "pictures")("scene/00001", "none", TRUTH)
+    with Image.open(tmp_path / "pictures/scene_00001_none.png") as picture:
+        assert picture.size == (60, 40)
+    (tmp_path / "file").touch()
+    with pytest.raises(HyperfocalError, match="cannot be written"):
+        save_pictures(tmp_path / "file")("a", "none", TRUTH)
+
+
 def test_one_map_does_not_serve_two_frames(tmp_path):
     np.save(tmp_path / "00000.npy", TRUTH)
     truths = [Truth(f"{scene}/00000", TRUTH, None) for scene in ("a", "b")]
@@ -201,6 +236,53 @@ def test_command_scores_a_model_and_writes_a_report(tmp_path):
     assert (report / "report.md").read_text().count("\n") == 2 + 4  # head, rule, 2 tilings × 2 alignments
     assert len((report / "images.csv").read_text().splitlines()) == 1 + 4
     assert len(list((report / "pictures").glob("*.png"))) == 2
+
+
+def evaluate_without_a_model(monkeypatch, tmp_path, *arguments):
+    """What the command says before it would load a model."""
+    write_frames(tmp_path / "data", 1)
+    monkeypatch.setattr("hyperfocal.predictor.load", lambda *_, **__: pytest.fail("loaded a model"))
+    source = ["--model", "nano", "--data", f"unrealstereo4k:{tmp_path / 'data'}"]
+    return CliRunner().invoke(app, ["evaluate", *source, *map(str, arguments)])
+
+
+def test_command_refuses_missing_and_doubled_maps_before_it_loads_a_model(tmp_path, monkeypatch):
+    missing = evaluate_without_a_model(monkeypatch, tmp_path, "--pred", tmp_path / "nowhere")
+    assert missing.exit_code == 1
+    assert missing.stderr == f"hyperfocal: {tmp_path / 'nowhere'}: no folder of depth maps\n"
+    doubled = evaluate_without_a_model(monkeypatch, tmp_path, "--pred", f"nano={tmp_path}")
+    assert doubled.exit_code == 2
+    assert "a second nano" in doubled.stderr
+
+
+@pytest.mark.parametrize("report", ["file", "file/report"])
+def test_command_refuses_a_report_folder_before_it_loads_a_model(tmp_path, monkeypatch, report):
+    (tmp_path / "file").touch()
+    result = evaluate_without_a_model(monkeypatch, tmp_path, "--report", tmp_path / report)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"hyperfocal: {tmp_path / report}: cannot be written: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_command_refuses_a_read_only_report_folder(tmp_path, monkeypatch):
+    def refuse(dir):  # noqa: A002 - root may write anywhere, so it is played
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    result = evaluate_without_a_model(monkeypatch, tmp_path, "--report", tmp_path / "report")
+    assert result.stderr == f"hyperfocal: {tmp_path / 'report'}: cannot be written: Permission denied\n"
+
+
+def test_a_report_that_cannot_be_written_is_one_line(tmp_path):
+    for folder in ("pred", "gt", "report/report.md"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("pred", "gt"):
+        np.save(tmp_path / folder / "a.npy", TRUTH)
+    options = [word for name in ("pred", "gt", "report") for word in (f"--{name}", str(tmp_path / name))]
+    result = CliRunner().invoke(app, ["evaluate", *options])
+    assert result.exit_code == 1
+    assert "report.md: cannot be written: " in result.stderr
+    assert [path.name for path in (tmp_path / "report").iterdir()] == ["report.md"]
 
 
 def test_command_refuses_half_a_question():

@@ -74,6 +74,17 @@ def test_soft_edge_error_forgives_a_pixel_but_not_a_flying_one():
     assert np.isnan(edges.soft_edge_error(truth, truth, np.zeros_like(counts)))
 
 
+def test_soft_edge_error_takes_nan_beside_an_edge_as_unknown():
+    truth = np.full((9, 12), 4.0)
+    truth[:, 6:] = 10
+    counts, holed = edges.disparity_edges(truth), truth.copy()
+    counts[4] = False
+    holed[4, 6] = 0
+    expected = edges.soft_edge_error(truth + 1, holed, counts)
+    holed[4, 6] = np.nan
+    assert edges.soft_edge_error(truth + 1, holed, counts) == expected > 0
+
+
 def test_boundary_f1_is_scale_invariant_and_counts_sky_as_far():
     truth = scene()
     assert edges.boundary_f1(truth * 5, truth) == pytest.approx(1)

@@ -59,6 +59,8 @@ class ModelConfig:
                 raise HyperfocalError(
                     f"{name} must be two positive multiples of {multiple} (height, width), not {size}"
                 )
+        if self.keep_aspect and _multiple(self.coarse) != 32:
+            raise HyperfocalError(f"keep_aspect makes sides of multiples of 32, not {_multiple(self.coarse)}")
         for name in ("canonical_focal", "sky_from"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and value > 0):
@@ -91,7 +93,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> HyperfocalError:
     return HyperfocalError(f"unknown {what} {name!r}; {hint}")
 
 
-def _check_network(part: str, network: dict[str, Any], kinds: dict[str, type[nn.Module]]) -> None:
+def _check_network(part: str, network: Any, kinds: dict[str, type[nn.Module]]) -> None:
+    if not isinstance(network, dict):
+        raise HyperfocalError(f"the {part} network must be an object with a kind, not {network!r}")
     kind = network.get("kind")
     if not isinstance(kind, str):
         raise HyperfocalError(f"the {part} network has no kind; known: {', '.join(kinds)}")

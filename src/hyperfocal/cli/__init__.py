@@ -10,6 +10,7 @@ from hyperfocal.cli.bench import bench
 from hyperfocal.cli.data import data
 from hyperfocal.cli.doctor import doctor
 from hyperfocal.cli.evaluate import evaluate
+from hyperfocal.cli.extras import missing
 from hyperfocal.cli.models import models
 from hyperfocal.cli.predict import predict
 from hyperfocal.cli.synth import synth
@@ -27,6 +28,12 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
         except HyperfocalError as error:
             typer.echo(f"hyperfocal: {error}", err=True)
+            raise typer.Exit(1) from error
+        except ModuleNotFoundError as error:
+            line = missing(error.name or "", ctx.invoked_subcommand)
+            if line is None:
+                raise
+            typer.echo(f"hyperfocal: {line}", err=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             typer.echo("hyperfocal: interrupted", err=True)

@@ -11,13 +11,8 @@ import typer
 
 from hyperfocal import __version__
 from hyperfocal.cli.bench import cpu_name
+from hyperfocal.cli.extras import EXTRAS
 from hyperfocal.errors import HyperfocalError
-
-EXTRAS = {  # what each one imports
-    "metrics": ("kornia", "scipy", "skimage", "torchmetrics"),
-    "synth": ("cv2", "moderngl"),
-    "train": ("cv2",),
-}
 
 
 def doctor(

@@ -2,11 +2,14 @@
 
 import csv
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from hyperfocal.errors import HyperfocalError
 
 
 def evaluate(
@@ -25,7 +28,8 @@ def evaluate(
     ] = None,
     gt: Annotated[Path | None, typer.Option(help="Folder of true depth maps of the same stems.")] = None,
     gt_disparity: Annotated[
-        Path | None, typer.Option(help="Folder of true disparity maps: SEE on their edges.")
+        Path | None,
+        typer.Option(help="Folder of true disparity maps in pixels (.png: whole ones): SEE on their edges."),
     ] = None,
     tiling: Annotated[str, typer.Option(help="Tilings to compare, separated by commas.")] = "none,auto",
     align: Annotated[
@@ -52,6 +56,7 @@ def evaluate(
 
     from hyperfocal.data.frames import Scope
     from hyperfocal.data.kinds import InScope, UnknownKind, open_data
+    from hyperfocal.depthmap.atomic import replacing
     from hyperfocal.evaluate.maps import data_truths, folder_truths, save_pictures, score_maps
     from hyperfocal.evaluate.score import Row, markdown, means, score_model
     from hyperfocal.metrics.depth import ALIGNMENTS
@@ -64,6 +69,13 @@ def evaluate(
         raise typer.BadParameter("give --model or --pred or both with --data, or --pred with --gt")
     if gt_disparity is not None and gt is None:
         raise typer.BadParameter("--gt-disparity goes with --gt")
+    named: dict[str, Path] = {}
+    for name, folder in map(_named, pred or []):
+        if name == model or name in named:
+            raise typer.BadParameter(f"--pred {folder}: a second {name}; name it, as in other={folder}")
+        if not folder.is_dir():
+            raise HyperfocalError(f"{folder}: no folder of depth maps")
+        named[name] = folder
 
     scope, reader = Scope(), None
     if data is not None:
@@ -72,6 +84,8 @@ def evaluate(
         except UnknownKind as error:
             raise typer.BadParameter(str(error)) from error
         scope, reader = frames.scope, InScope(frames)
+    if report is not None:
+        _make_writable(report)
     farthest = scope.max_depth if max_depth is None else max_depth
     tilings = tiling.split(",")
     scored: dict[str, Iterator[Row]] = {}
@@ -88,9 +102,7 @@ def evaluate(
             focal_px=focal_px,
             on_map=None if report is None else save_pictures(report / "pictures"),
         )
-    for name, folder in map(_named, pred or []):
-        if name in scored:
-            raise typer.BadParameter(f"--pred {folder}: a second {name}; name it, as in other={folder}")
+    for name, folder in named.items():
         if reader is not None:
             truths = data_truths(reader)
         elif gt is not None:
@@ -108,9 +120,12 @@ def evaluate(
     keys = ["model", "tiling", "alignment"]
     table = means(rows, keys)
     if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
-        (report / "report.md").write_text(markdown(table, keys), encoding="utf-8")
-        with (report / "images.csv").open("w", newline="", encoding="utf-8") as file:
+        with replacing(report / "report.md") as temporary:
+            temporary.write_text(markdown(table, keys), encoding="utf-8")
+        with (
+            replacing(report / "images.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
@@ -123,3 +138,12 @@ def _named(text: str) -> tuple[str, Path]:
     if not equals or Path(text).is_dir():
         return Path(text).resolve().name, Path(text)
     return name, Path(folder)
+
+
+def _make_writable(folder: Path) -> None:
+    """Makes a folder and tries it, before what shall be written there has taken hours."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise HyperfocalError(f"{folder}: cannot be written: {error.strerror}") from error

@@ -1,7 +1,7 @@
 """`hyperfocal models`: every model with its size and cost, measured on the networks themselves."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hyperfocal.predictor import Model
+    from hyperfocal.refine import Refiner
 
 
 def models(
@@ -75,6 +76,9 @@ def gflops(model: "Model") -> tuple[float, float]:
             features = whole_maps(model.refiner, features)
         with FlopCounterMode(display=False) as tile:
             if model.refiner is not None:
-                depth = torch.ones(1, 1, *config.tile_size, device=device)
-                model.refiner(torch.zeros(1, 3, *config.tile_size, device=device), depth, features)
+                size = config.tile_size
+                wanted = cast("Refiner", model.refiner).feature_sizes(*size)
+                crops = [f.new_zeros(1, f.shape[1], *crop) for f, crop in zip(features, wanted, strict=True)]
+                depth = torch.ones(1, 1, *size, device=device)
+                model.refiner(torch.zeros(1, 3, *size, device=device), depth, crops)
     return coarse.get_total_flops() / 1e9, tile.get_total_flops() / 1e9

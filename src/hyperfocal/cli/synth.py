@@ -40,10 +40,8 @@ def synth(
     from rich.console import Console
     from rich.progress import Progress
 
-    try:
-        from hyperfocal.synth.writer import Job, render
-    except ImportError as error:
-        raise HyperfocalError(f"{error.name} is missing: pip install 'hyperfocal[synth]'") from error
+    from hyperfocal.synth.writer import Job, render
+
     try:
         job = Job(out, frames, width, height, seed, split, views, passes, stereo, family)
     except HyperfocalError as error:

@@ -10,12 +10,24 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hyperfocal.data.decode import depth_of_disparity, fitting, pinhole, read_png16, read_rgb, reading
 from hyperfocal.data.frames import Frame, Frames, Scope, by_stem, join
 from hyperfocal.data.sample import Sample
 
-SKY = (70, 130)  # red and green of its label
+
+def is_sky(colours: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(H, W, 3) `gtFine` colours → (H, W): red and green of the label of sky."""
+    return np.asarray((colours[..., 0] == 70) & (colours[..., 1] == 130))
+
+
+def inside(shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W): neither the car's bonnet, a quarter, nor the sides, a sixteenth each."""
+    height, width = shape
+    mask = np.zeros(shape, bool)
+    mask[: height - height // 4, width // 16 : width - width // 16] = True
+    return mask
 
 
 class Cityscapes(Frames):
@@ -51,10 +63,7 @@ class Cityscapes(Frames):
         metres = depth_of_disparity(disparity, baseline * intrinsics[0, 0], 0)
         labels = self.root / "gtFine" / f"{frame.name}_gtFine_color.png"
         if labels.is_file():
-            colours = read_rgb(labels)
-            sky = (colours[..., 0] == SKY[0]) & (colours[..., 1] == SKY[1])
+            sky = is_sky(read_rgb(labels))
             metres[fitting(sky.astype(np.float32), pixels, labels) > 0] = np.inf
-        height, width = metres.shape
-        metres[height - height // 4 :] = 0
-        metres[:, : width // 16] = metres[:, width - width // 16 :] = 0
+        metres[~inside((metres.shape[0], metres.shape[1]))] = 0
         return Sample(pixels, metres, intrinsics, frame.name)

@@ -1,7 +1,7 @@
 """A plain folder of photos with same-stem depth in `depth/` or beside them.
 
-Depth is .npy, .exr, .pfm or .tif in metres, or 16-bit .png in millimetres; inf, NaN and 0 are unknown. Where both are
-.png, the depth has to be in `depth/`.
+Depth is .npy, .npz, .exr, .pfm or .tif in metres, or 16-bit .png in millimetres, the first of these that is there;
+inf, NaN and 0 are unknown. Where both are .png, the depth has to be in `depth/`.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,11 @@ from hyperfocal.data.decode import fitting
 from hyperfocal.data.frames import Frame, Frames, by_stem
 from hyperfocal.data.sample import Sample
 from hyperfocal.depthmap import DepthMap
+from hyperfocal.depthmap.formats import SEARCHED
 from hyperfocal.photo import read_photo
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
-DEPTHS = (".npy", ".exr", ".pfm", ".png", ".tif", ".tiff")
+DEPTHS = SEARCHED
 
 
 class Folder(Frames):

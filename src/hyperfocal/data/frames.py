@@ -50,8 +50,8 @@ class Frames(ABC):
     Args:
         root: the folder.
         split: only these frames: a list of images, frames or their folders (`<root>/<split>.txt`,
-            `<root>/splits/<split>.txt` or a path; the first word of each line counts, as in the published lists),
-            or else the name of one such folder.
+            `<root>/splits/<split>.txt` or a path; a line is a name, or else its first word is, as in the published
+            lists), or else the name of one such folder or of one between the root and the depth.
 
     Attributes:
         frames: those that have all their `parts`.
@@ -132,29 +132,38 @@ def select(frames: Sequence[Frame], root: Path, split: str) -> tuple[list[Frame]
     lists = (root / split, root / f"{split}.txt", root / "splits" / f"{split}.txt", Path(split))
     listed = next((path for path in lists if path.is_file()), None)
     if listed is None:
-        lines = [split]
+        lines = {_cleaned(split): _cleaned(split)}
     else:
         with reading(listed, "a list of frames"):
-            lines = listed.read_text(encoding="utf-8").splitlines()
-    words = [line.split() for line in lines]
-    # KITTI's lists say None for the depth of frames without one.
-    names = {_without_suffix(w[0].removeprefix("./").strip("/")) for w in words if w and "None" not in w}
-    chosen, met = [], set()
-    for frame in frames:
-        meant = names.intersection(_called(frame))
-        met |= meant
-        if meant:
-            chosen.append(frame)
+            text = listed.read_text(encoding="utf-8")
+        found = ((line, line.split()) for line in text.splitlines())
+        # KITTI's lists say None for the depth of frames without one.
+        lines = {_cleaned(line): _cleaned(words[0]) for line, words in found if words and "None" not in words}
+    candidates = lines.keys() | set(lines.values())
+    called = [candidates.intersection(_called(frame, root)) for frame in frames]
+    met: set[str] = set().union(*called)
+    names = {line if line in met else word for line, word in lines.items()}
+    chosen = [frame for frame, its_names in zip(frames, called, strict=True) if its_names & names]
     return chosen, [f"{listed}: {name} isn't there" for name in sorted(names - met) if listed]
 
 
-def _called(frame: Frame) -> Iterator[str]:
-    """What a list may call a frame: its name, a folder of that, or its image's path from any folder on."""
+def _called(frame: Frame, root: Path) -> Iterator[str]:
+    """What a list may call a frame.
+
+    Its name, a folder of that, a folder between the root and its truth, or its image's path from any folder on.
+    """
     name = frame.name.split("/")
     yield from ("/".join(name[: i + 1]) for i in range(len(name)))
     if "image" in frame.files:
         path = _without_suffix(frame.files["image"].as_posix()).split("/")
         yield from ("/".join(path[i:]) for i in range(len(path) - 1))
+    truth = frame.files.get("depth", frame.files.get("disparity"))
+    if truth is not None:
+        yield from truth.relative_to(root).parts[:-1]
+
+
+def _cleaned(name: str) -> str:
+    return _without_suffix(name.strip().removeprefix("./").strip("/"))
 
 
 def _without_suffix(path: str) -> str:

@@ -3,7 +3,7 @@
 `<date>/<drive>/image_0{2,3}/data/<frame>.png` and `<date>/calib_cam_to_cam.txt` (raw, rectified) with
 `<drive>/proj_depth/groundtruth/image_0{2,3}/<frame>.png` (annotated: metres · 256, 0 = unknown), each directly in the
 root or one or two folders below (`raw/`, `train/`, `val/`, `gts/`...). Frames are cut to the lowest middle 352×1216,
-the "KB crop". The Eigen lists with truth are splits.
+the "KB crop". Splits are the folders `train` and `val` of the annotated depth, or the Eigen lists with truth.
 """
 
 from collections.abc import Iterator

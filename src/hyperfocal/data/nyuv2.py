@@ -15,7 +15,6 @@ import numpy as np
 from hyperfocal.data.decode import fitting, pinhole, read_png16, read_rgb, reading
 from hyperfocal.data.frames import Frame, Frames, Scope, by_stem, join
 from hyperfocal.data.sample import Sample
-from hyperfocal.errors import HyperfocalError
 from hyperfocal.metrics.depth import EIGEN_NYU
 
 INTRINSICS = (518.85790, 519.46961, 325.58245, 253.73617)
@@ -87,9 +86,7 @@ class NYUv2Labelled(Frames):
 
 @contextmanager
 def _open(path: Path) -> Iterator[Any]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise HyperfocalError(f"{path}: needs h5py: pip install 'hyperfocal[nyuv2]'") from error
+    import h5py
+
     with reading(path, "MATLAB 7.3 with images and depths"), h5py.File(path) as mat:
         yield mat

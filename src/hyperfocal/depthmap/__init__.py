@@ -89,7 +89,7 @@ class DepthMap:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> DepthMap:
-        """Reads what `save` writes, and other programs' maps in metres (.png: 16-bit millimetres; also .pfm).
+        """Reads what `save` writes, and other programs' maps in metres (.png: 16-bit millimetres; also .npz, .pfm).
 
         0 and NaN, which others use for it, become inf: no surface. A file that holds no intrinsics gets
         assumed ones, and `intrinsics_source` says so.

@@ -33,7 +33,7 @@ _TIFF_DESCRIPTION = 270
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds: float (H, W) metres, our text entries, and (H, W) confidence if any."""
+    """What a file holds: (H, W) depth, in its `unit` until `read_map`, our text entries, (H, W) confidence if any."""
 
     metres: np.ndarray
     text: Mapping[str, str] = field(default_factory=dict)
@@ -129,10 +129,8 @@ def read_png(path: Path) -> Contents:
         text = _entries(image.info)
         if not image.mode.startswith("I"):
             raise HyperfocalError(f"is no 16-bit grey PNG (its mode is {image.mode})")
-        metres = np.asarray(image).astype(np.float32)
-    unit = float(text.get("scale_to_metres", "0.001"))
-    metres *= np.float32(unit)
-    return Contents(metres, text, unit=unit)
+        values = np.asarray(image).astype(np.float32)
+    return Contents(values, text, unit=float(text.get("scale_to_metres", "0.001")))
 
 
 def read_tif(path: Path) -> Contents:
@@ -184,6 +182,9 @@ READERS: dict[str, Callable[[Path], Contents]] = {
     ".exr": read_exr,
     ".pfm": read_pfm,
 }
+# Of files of one stem the first of these is the map: those at the end are often pictures of it.
+_OFTEN_PICTURES = (".tif", ".tiff", ".png")
+SEARCHED = (*(suffix for suffix in READERS if suffix not in _OFTEN_PICTURES), *_OFTEN_PICTURES)
 
 
 def read_map(path: Path, unit: float | None = None) -> Contents:
@@ -203,9 +204,8 @@ def read_map(path: Path, unit: float | None = None) -> Contents:
         metres = contents.metres.astype(np.float32, copy=False)
         if metres.ndim != 2 or metres.size == 0:
             raise HyperfocalError(f"holds an array of shape {metres.shape}, not (H, W)")
-        if unit is None:
-            return replace(contents, metres=metres)
-        return replace(contents, metres=metres * np.float32(unit / contents.unit), unit=unit)
+        unit = contents.unit if unit is None else unit
+        return replace(contents, metres=metres if unit == 1 else metres * np.float32(unit), unit=unit)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperfocal.data.kinds import Reader
-from hyperfocal.depthmap.formats import READERS, read_map
+from hyperfocal.depthmap.atomic import replacing
+from hyperfocal.depthmap.formats import SEARCHED, read_map, write_picture_png
 from hyperfocal.depthmap.picture import depth_picture
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.evaluate.score import Row, score_image
@@ -26,16 +27,16 @@ class Truth(NamedTuple):
 
 
 def folder_truths(gt: Path, gt_disparity: Path | None = None) -> Iterator[Truth]:
-    """Yield each depth map of a folder, and the disparity of the same stem.
+    """Yield each depth map of a folder, and the disparity of the same stem: pixels as they stand in the file.
 
     Raises:
         HyperfocalError: the folder holds none, or a disparity is missing.
     """
-    stems = sorted({path.stem for path in gt.glob("*") if path.suffix in READERS})
+    stems = sorted({path.stem for path in gt.glob("*") if path.suffix in SEARCHED})
     if not stems:
-        raise HyperfocalError(f"{gt}: no depth maps ({' '.join(READERS)})")
+        raise HyperfocalError(f"{gt}: no depth maps ({' '.join(SEARCHED)})")
     for stem in stems:
-        disparity = None if gt_disparity is None else read_map(find_map(gt_disparity, stem)).metres
+        disparity = None if gt_disparity is None else read_map(find_map(gt_disparity, stem), 1.0).metres
         yield Truth(stem, read_map(find_map(gt, stem)).metres, disparity)
 
 
@@ -53,10 +54,10 @@ def find_map(folder: Path, name: str) -> Path:
         HyperfocalError: there is none.
     """
     stems = dict.fromkeys((name, name.replace("/", "_"), Path(name).name))
-    found = (folder / f"{stem}{suffix}" for stem in stems for suffix in READERS)
+    found = (folder / f"{stem}{suffix}" for stem in stems for suffix in SEARCHED)
     path = next((p for p in found if p.is_file()), None)
     if path is None:
-        raise HyperfocalError(f"{folder}: no depth map of {name} ({' '.join(READERS)})")
+        raise HyperfocalError(f"{folder}: no depth map of {name} ({' '.join(SEARCHED)})")
     return path
 
 
@@ -120,12 +121,10 @@ def score_maps(
 
 
 def save_pictures(folder: Path) -> Callable[[str, str, FloatMap], None]:
-    """Return a function that saves the colour picture of each prediction into `folder`."""
+    """Return a function that saves the colour picture of each prediction into `folder`, or says why it can't."""
 
     def save(name: str, tiling: str, metres: FloatMap) -> None:
-        from PIL import Image
-
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(depth_picture(metres)).save(folder / f"{name.replace('/', '_')}_{tiling}.png")
+        with replacing(folder / f"{name.replace('/', '_')}_{tiling}.png") as temporary:
+            write_picture_png(depth_picture(metres), temporary)
 
     return save

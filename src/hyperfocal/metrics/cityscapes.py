@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, maximum_filter
 from skimage.feature import canny
 
+from hyperfocal.data.cityscapes import inside, is_sky
 from hyperfocal.metrics.depth import clip, counted, resize, scores
 
 Floats = NDArray[np.floating]
@@ -19,7 +20,6 @@ Mask = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 
 MIN_DEPTH, MAX_DEPTH = 1e-3, 250.0
-SKY = (70, 130)  # red and green of the segmentation's sky
 NEAR = 10.0  # pixels within which a boundary has a partner
 BOUNDARY_ERRORS = ("precision", "recall", "f1", "edge_accuracy", "edge_completeness")
 
@@ -31,8 +31,7 @@ def without_sky(truth: Floats, segmentation: Bytes) -> Floats:
         truth: (H, W) metres.
         segmentation: (H, W, 3), `gtFine` colours.
     """
-    sky = (segmentation[..., 0] == SKY[0]) & (segmentation[..., 1] == SKY[1])
-    return np.where(sky, 0, truth)
+    return np.where(is_sky(segmentation), 0, truth)
 
 
 def cityscapes_valid(truth: Floats) -> Mask:
@@ -41,10 +40,7 @@ def cityscapes_valid(truth: Floats) -> Mask:
     Args:
         truth: (H, W) metres; 0 = unknown or sky.
     """
-    height, width = truth.shape
-    inside = np.zeros(truth.shape, bool)
-    inside[: height - height // 4, width // 16 : width - width // 16] = True
-    return counted(truth, inside, MIN_DEPTH, MAX_DEPTH)
+    return counted(truth, inside((truth.shape[0], truth.shape[1])), MIN_DEPTH, MAX_DEPTH)
 
 
 def log_edges(depth: Floats) -> Mask:

@@ -33,7 +33,7 @@ def soft_edge_error(prediction: Floats, truth: Floats, counts: Mask, radius: int
 
     Args:
         prediction: (H, W) metres, clipped to the range of the evaluation.
-        truth: (H, W) metres; unknown pixels 0. Beyond the border it is taken as 0, as published.
+        truth: (H, W) metres; 0 or NaN = unknown. Both, and what lies beyond the border, are taken as 0, as published.
         counts: (H, W), edge pixels of known depth.
         radius: of the window of shifts; 1 is 3×3.
 
@@ -43,7 +43,7 @@ def soft_edge_error(prediction: Floats, truth: Floats, counts: Mask, radius: int
     if not counts.any():
         return float("nan")
     (height, width), size = truth.shape, 2 * radius + 1
-    padded = np.pad(truth, radius)
+    padded = np.pad(np.where(np.isnan(truth), 0, truth), radius)
     shifts = (padded[i : i + height, j : j + width][counts] for i in range(size) for j in range(size))
     p = prediction[counts]
     with np.errstate(invalid="ignore"):  # sky over sky is inf − inf: no error

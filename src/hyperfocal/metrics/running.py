@@ -123,7 +123,7 @@ class SoftEdgeError(PerImage):
         low, high = self.range
         for p, g, d in _images(prediction, truth, disparity):
             counts = counted(g, window_mask(g.shape, self.window), low, high)
-            edges = disparity_edges(g if d is None else d)
+            edges = disparity_edges(np.where(counts, g, np.nan) if d is None else d)
             p = clip(resize(p, g.shape), low, high)
             self.add({"see": soft_edge_error(p, g, edges & counts, self.radius)})
 

@@ -74,7 +74,7 @@ class Coarse:
 
     def loss(self, batch: WholeBatch, generator: torch.Generator) -> Tensor:
         """Of the predicted map."""
-        return _loss(self.coarse(batch.image).depth, batch.target, self.recipe)
+        return _loss(self.coarse(batch.image).depth, batch.target, self.recipe, silog)
 
 
 class NoisyPretraining:
@@ -112,9 +112,7 @@ class NoisyPretraining:
         ]
         silent = torch.full_like(batch.target, self.refiner.space.silent)
         depth, own = self.refiner.with_own_depth(batch.image, silent, noise)
-        return _loss(depth, batch.target, self.recipe) + self.recipe.own * _loss(
-            own, batch.target, self.recipe
-        )
+        return _with_own_loss(depth, own, batch.target, self.recipe, silog)
 
 
 class EndToEnd:
@@ -174,9 +172,7 @@ class EndToEnd:
             batch.owner,
         )
         depth, own = self.refiner.with_own_depth(batch.windows, depth, features)
-        return _loss(depth, batch.target, self.recipe, silog_per_image) + self.recipe.own * _loss(
-            own, batch.target, self.recipe, silog_per_image
-        )
+        return _with_own_loss(depth, own, batch.target, self.recipe, silog_per_image)
 
 
 STAGES: dict[str, Callable[[Recipe], Stage[Any]]] = {
@@ -208,12 +204,18 @@ def model_config(recipe: Recipe) -> ModelConfig:
     )
 
 
-def _loss(
-    depth: Tensor,
-    target: Tensor,
-    recipe: Recipe,
-    scale_invariant: Callable[[Tensor, Tensor, Tensor], Tensor] = silog,
+ScaleInvariant = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def _with_own_loss(
+    depth: Tensor, own: Tensor, target: Tensor, recipe: Recipe, scale_invariant: ScaleInvariant
 ) -> Tensor:
+    """The refined depth's loss, and that of the refiner's own depth by its weight."""
+    loss = _loss(depth, target, recipe, scale_invariant)
+    return loss + recipe.own * _loss(own, target, recipe, scale_invariant) if recipe.own else loss
+
+
+def _loss(depth: Tensor, target: Tensor, recipe: Recipe, scale_invariant: ScaleInvariant) -> Tensor:
     """SILog + weight · gradient matching in log depth; unknown pixels have target 0."""
     valid = target > 0
     logs = depth.clamp_min(1e-3).log(), target.clamp_min(1e-3).log()
