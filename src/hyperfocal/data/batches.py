@@ -6,6 +6,7 @@ uninterrupted one would have seen, whatever the number of workers.
 
 import logging
 import math
+import os
 import signal
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, TypeVar
@@ -242,9 +243,10 @@ def batches(dataset: Dataset[Batch], first: int, last: int, *, workers: int) -> 
 
 
 def _start_worker(_: int) -> None:
-    """A worker takes one core only and leaves signals, which schedulers send to all, to the main process."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """A worker takes one core only, and leaves Ctrl-C and signals to the group to the main process, which ends it."""
+    os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)
 
 
