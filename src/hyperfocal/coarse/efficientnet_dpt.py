@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.coarse.output import CoarseOutput
+from hyperfocal.coarse.precision import full_precision
 from hyperfocal.errors import HyperfocalError
 
 START_DEPTH = 5.0  # metres, of an untrained network: near the median of everyday photos
@@ -102,7 +103,7 @@ class EfficientNetDPT(nn.Module):
             x = skip + _upsample(self.narrow[i - 1](maps[-1]), skip.shape[-2:])
             maps.append(self.units[i](x))
         maps.append(self.head(_upsample(maps[-1], image.shape[-2:])))
-        with torch.autocast(image.device.type, enabled=False):  # half precision would step depth by per cents
+        with full_precision(image.device):
             depth = torch.exp(self.log_near + self.log_range * self.to_depth(maps[-1].float()).sigmoid())
         return CoarseOutput(depth, tuple(maps))
 

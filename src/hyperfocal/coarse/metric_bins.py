@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperfocal.coarse.precision import full_precision
+
 EPS = 1e-4
 
 
@@ -68,7 +70,7 @@ class MetricBins(nn.Module):
         Returns:
             (N, 1, h_5, w_5) metres, above 0.
         """
-        with torch.autocast(relative.device.type, enabled=False):
+        with full_precision(relative.device):
             low, *middle, high = (x.float() for x in maps)
             centres = F.softplus(self.seed(low))
             seen = self.embed[0](low)
