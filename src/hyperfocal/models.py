@@ -44,6 +44,7 @@ def _depth_anything(size: str, licence: str) -> Base:
 
 
 BASES: dict[str, Base] = {
+    "zoedepth": Base({"kind": "zoedepth"}, (384, 512), (*[256] * 5, 32), "MIT"),
     "da-vits": _depth_anything("vits", "Apache-2.0"),
     "da-vitb": _depth_anything("vitb", "Apache-2.0"),
     "da-vitl": _depth_anything("vitl", "Apache-2.0"),

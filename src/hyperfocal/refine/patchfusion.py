@@ -18,9 +18,9 @@ from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
 
 from hyperfocal.coarse import CoarseOutput, make
+from hyperfocal.coarse.blocks import conv3x3, resize
 from hyperfocal.coarse.metric_bins import MetricBins
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.refine.blocks import conv3x3, resize
 
 WINDOW = 12
 HEADS, DEPTHS = (32, 32, 16, 16, 8, 8), (4, 4, 3, 3, 2, 2)  # of the six G2L modules, low to high resolution

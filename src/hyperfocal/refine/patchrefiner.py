@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from hyperfocal.coarse import CoarseOutput, make
-from hyperfocal.refine.blocks import resize
+from hyperfocal.coarse.blocks import resize
 from hyperfocal.refine.patchrefiner_v2 import FineToCoarse
 
 
