@@ -1,7 +1,7 @@
 """`hyperfocal models`: every model with its size and cost, measured on the networks themselves."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hyperfocal.predictor import Model
-    from hyperfocal.refine import Refiner
 
 
 def models(
@@ -80,18 +79,15 @@ def gflops(model: "Model") -> tuple[float, float]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from hyperfocal.refine import whole_maps
-
     config, device = model.config, model.device
+    refiner, size = model.refiner, config.tile_size
     with torch.no_grad():
-        with FlopCounterMode(display=False) as coarse:
-            features = model.coarse(torch.zeros(1, 3, *config.coarse_size, device=device)).features
-            features = whole_maps(model.refiner, features)
+        with FlopCounterMode(display=False) as once:
+            photo = model.coarse(torch.zeros(1, 3, *config.coarse_size, device=device))
+            maps = photo.features if refiner is None else refiner.whole(photo.features)
         with FlopCounterMode(display=False) as tile:
-            if model.refiner is not None:
-                size = config.tile_size
-                wanted = cast("Refiner", model.refiner).feature_sizes(*size)
-                crops = [f.new_zeros(1, f.shape[1], *crop) for f, crop in zip(features, wanted, strict=True)]
-                depth = torch.ones(1, 1, *size, device=device)
-                model.refiner(torch.zeros(1, 3, *size, device=device), depth, crops)
-    return coarse.get_total_flops() / 1e9, tile.get_total_flops() / 1e9
+            if refiner is not None:
+                box = torch.tensor([[0, 0, *size]])
+                crops = refiner.crops(photo.depth, maps, box, size, size)
+                refiner(torch.zeros(1, 3, *size, device=device), *crops)
+    return once.get_total_flops() / 1e9, tile.get_total_flops() / 1e9
