@@ -82,8 +82,13 @@ def _patchfusion(base: Base) -> dict[str, Any]:
     return {"kind": "patchfusion", "base": base.network, "size": base.size}
 
 
+def _patchfusion_cvpr(base: Base) -> dict[str, Any]:
+    return {"kind": "patchfusion_cvpr", "base": base.network, "size": base.size}
+
+
 FAMILIES: dict[str, Family] = {
     "patchfusion": Family("PatchFusion, published main branch", _patchfusion),
+    "patchfusion-cvpr": Family("PatchFusion as behind the paper's numbers", _patchfusion_cvpr),
     "prv1": Family("PatchRefiner (V1)", _prv1),
     "prv2-m": _prv2("MobileNetV4-S"),
     "prv2-e": _prv2("EfficientNet-B5", "E"),
