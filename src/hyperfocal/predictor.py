@@ -22,7 +22,7 @@ from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.depthmap import DepthMap
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.models import find
+from hyperfocal.models import config_of, find
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
 from hyperfocal.refine import Refiner
 from hyperfocal.refine.roi import crop_maps
@@ -416,19 +416,52 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def load(model: str | os.PathLike[str] = "nano", *, device: str = "auto", dtype: str = "auto") -> Model:
+def load(
+    model: str | os.PathLike[str] = "nano",
+    *,
+    weights: str | None = "trained",
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Model:
     """Load a model.
 
     Args:
-        model: bundled name, local directory (config.json + model.safetensors) or hub id.
+        model: bundled name, local directory (config.json + model.safetensors) or hub id; with `weights=None` also
+            a published system on a base network, such as "prv2-m-zoedepth".
+        weights: "trained", or None for random ones, with which nothing is read but the configuration.
+        seed: of random weights.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto", "float32", "bfloat16", "float16".
 
     Raises:
         HyperfocalError: nothing has that name, the files don't fit, or the device isn't here.
     """
+    if weights not in ("trained", None):
+        raise HyperfocalError(f"weights {weights!r}: 'trained', or None for random ones")
     where = choose_device(device)
     precision = choose_dtype(dtype, where)
-    config, coarse, refiner = checkpoints.load(find(model))
+    if weights is None:
+        config = config_of(model)
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            coarse, refiner = checkpoints.build(config)
+    else:
+        config, coarse, refiner = checkpoints.load(find(model))
     log.info("model %s on %s in %s", os.fspath(model), where, _dtype_name(precision))
     return Model(os.fspath(model), config, coarse, refiner, where, precision)
+
+
+def outline(model: str | os.PathLike[str]) -> Model:
+    """Return a model without numbers in it: networks on the meta device, to count parameters and FLOP.
+
+    Args:
+        model: as for `load`.
+
+    Raises:
+        HyperfocalError: nothing has that name.
+    """
+    config, meta = config_of(model), torch.device("meta")
+    with meta:
+        coarse, refiner = checkpoints.build(config)
+    return Model(os.fspath(model), config, coarse, refiner, meta, torch.float32)

@@ -13,19 +13,28 @@ if TYPE_CHECKING:
 
 def models(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Also local directories and hub ids; the bundled ones if none.")
+        list[str] | None,
+        typer.Argument(
+            help="Names, patterns such as 'prv2-*', local directories, hub ids; all names if none."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False,
 ) -> None:
     """List the models: parameters in millions, GFLOP (2 per multiply-add) at each one's own process size."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.progress import track
     from rich.table import Table
 
-    from hyperfocal.models import BUNDLED
-    from hyperfocal.predictor import load
+    from hyperfocal.models import matching
+    from hyperfocal.predictor import outline
 
-    rows = [describe(load(name, device="cpu")) for name in names or BUNDLED]
+    console = Console(stderr=True)
+    wanted = matching(names or ["*"])
+    rows = [
+        describe(outline(name))
+        for name in track(wanted, "measuring", console=console, transient=True, disable=as_json)
+    ]
     if as_json:
         typer.echo(json.dumps(rows))
         return

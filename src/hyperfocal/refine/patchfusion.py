@@ -19,10 +19,10 @@ from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
 
 from hyperfocal.coarse import CoarseOutput, make
+from hyperfocal.coarse.blocks import conv3x3, resize
 from hyperfocal.coarse.metric_bins import MetricBins
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine.base import Refiner
-from hyperfocal.refine.blocks import conv3x3, resize
 from hyperfocal.refine.roi import crop_maps, extents_of
 
 WINDOW = 12

@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from hyperfocal.coarse import CoarseOutput, make
+from hyperfocal.coarse.blocks import resize
 from hyperfocal.refine.base import Refiner
-from hyperfocal.refine.blocks import resize
 from hyperfocal.refine.patchrefiner_v2 import FineToCoarse
 
 

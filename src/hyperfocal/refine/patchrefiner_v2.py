@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperfocal.coarse.blocks import conv3x3, resize
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.refine.base import Refiner
-from hyperfocal.refine.blocks import GuidedBlock, conv3x3, fuse_block, heavy_fuse_block, resize, up_stage
+from hyperfocal.refine.blocks import GuidedBlock, fuse_block, heavy_fuse_block, up_stage
 
 STRIDES = (32, 16, 8, 4, 2, 1)
 
