@@ -97,7 +97,12 @@ class IDisc(nn.Module):
     multiple = 32
 
     def __init__(
-        self, encoder: str = "resnet101", width: int = 128, queries: int = 32, rounds: int = 2, layers: int = 2
+        self,
+        encoder: str = "resnet101",
+        width: int = 128,
+        queries: int = 32,
+        rounds: int = 2,
+        layers: int = 2,
     ) -> None:
         super().__init__()
         self.encoder = Encoder(encoder)
@@ -137,5 +142,8 @@ class IDisc(nn.Module):
 
 def _mlp(channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.LayerNorm(channels), nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
+        nn.LayerNorm(channels),
+        nn.Linear(channels, 2 * channels),
+        nn.GELU(),
+        nn.Linear(2 * channels, channels),
     )

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperfocal.coarse.blocks import conv3x3, resize
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.refine.base import Refiner
-from hyperfocal.refine.blocks import conv3x3, resize
 
 
 class Graph(NamedTuple):
@@ -117,9 +117,7 @@ def solve(
         steps: of the solver, at most.
     """
     b = average_up(source, graph.factor)
-    y: Tensor = _Solve.apply(
-        b, start, graph.down, graph.right, graph.weight, graph.factor, tolerance, steps
-    )
+    y: Tensor = _Solve.apply(b, start, graph.down, graph.right, graph.weight, graph.factor, tolerance, steps)
     return y
 
 
@@ -198,6 +196,6 @@ class GraphGDSR(Refiner):
 
 
 def _normalised(depth: Tensor) -> Tensor:
-    """ln depth, zero in the mean over a tile."""
+    """Ln depth, zero in the mean over a tile."""
     log = depth.clamp_min(1e-6).log()
     return log - log.mean((2, 3), keepdim=True)
