@@ -25,10 +25,11 @@ from hyperfocal.depthmap import DepthMap
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.models import find
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
-from hyperfocal.refine import Refiner, whole_maps
+from hyperfocal.refine import Boosting, Refiner, whole_maps
 from hyperfocal.refine.roi import crop_maps, extents_of
+from hyperfocal.tiles import MERGERS
 from hyperfocal.tiles.choose import flat, sees_nothing
-from hyperfocal.tiles.merge import Merger, tile_weight
+from hyperfocal.tiles.merge import tile_weight
 from hyperfocal.tiles.plan import Box, check_tiling, plan
 
 log = logging.getLogger("hyperfocal")
@@ -271,7 +272,9 @@ class Model:
         report.tiles = len(boxes)
         with torch.inference_mode(), self._precision():
             scene = scene._replace(features=whole_maps(self.refiner, scene.features))
-        merger = Merger(height, width)
+        merger = MERGERS[self.config.merge](
+            height, width, lambda: self._enlarged(scene.depth, (height, width))[0]
+        )
         weight = tile_weight(tiling, boxes[0].height, boxes[0].width)
         batch = tile_batch or (1 if self.device.type == "cpu" else 8)
         done = 0
@@ -451,4 +454,9 @@ def load(model: str | os.PathLike[str] = "nano", *, device: str = "auto", dtype:
     precision = choose_dtype(dtype, where)
     config, coarse, refiner = checkpoints.load(find(model))
     log.info("model %s on %s in %s", os.fspath(model), where, _dtype_name(precision))
-    return Model(os.fspath(model), config, coarse, refiner, where, precision)
+    kind: type[Model] = Model
+    if isinstance(refiner, Boosting):
+        from hyperfocal.boosting import BoostingModel  # itself built on this module
+
+        kind = BoostingModel
+    return kind(os.fspath(model), config, coarse, refiner, where, precision)

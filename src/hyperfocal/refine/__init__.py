@@ -5,16 +5,24 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from hyperfocal.refine.baselines.boosting import Boosting
+from hyperfocal.refine.baselines.fine_tiles import FineTiles
+from hyperfocal.refine.baselines.guided_filter import GuidedFilter
+from hyperfocal.refine.baselines.scale_shift import ScaleShift
 from hyperfocal.refine.patchfusion import PatchFusion
 from hyperfocal.refine.patchrefiner import PatchRefiner
 from hyperfocal.refine.patchrefiner_v2 import PatchRefinerV2
 
-__all__ = ["KINDS", "PatchFusion", "PatchRefiner", "PatchRefinerV2", "Refiner", "whole_maps"]
+__all__ = ["KINDS", "Boosting", "PatchFusion", "PatchRefiner", "PatchRefinerV2", "Refiner", "whole_maps"]
 
 KINDS: dict[str, type[nn.Module]] = {
+    "boosting": Boosting,
+    "fine_tiles": FineTiles,
+    "guided_filter": GuidedFilter,
     "patchfusion": PatchFusion,
     "patchrefiner": PatchRefiner,
     "patchrefiner_v2": PatchRefinerV2,
+    "scale_shift": ScaleShift,
 }
 
 
@@ -33,4 +41,5 @@ def whole_maps(refiner: nn.Module | None, coarse_features: Sequence[Tensor]) -> 
 
     To be called once for a photo: for PatchFusion it runs G2L.
     """
-    return refiner.whole(coarse_features) if isinstance(refiner, PatchFusion) else tuple(coarse_features)
+    made: tuple[Tensor, ...] = getattr(refiner, "whole", tuple)(coarse_features)
+    return made
