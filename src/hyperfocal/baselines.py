@@ -40,9 +40,8 @@ def _fine(model: ModelConfig) -> dict[str, Any]:
     return {"kind": "fine_tiles", "base": model.coarse, "canonical": model.canonical_focal is not None}
 
 
-def _doubled(model: ModelConfig) -> tuple[int, int]:
-    height, width = model.coarse_size
-    return 2 * height, 2 * width
+def _twice(size: tuple[int, int]) -> tuple[int, int]:
+    return 2 * size[0], 2 * size[1]
 
 
 BASELINES: dict[str, Baseline] = {
@@ -50,7 +49,7 @@ BASELINES: dict[str, Baseline] = {
     "guided": Baseline(
         "coarse map, guided filter",
         lambda model: {"kind": "guided_filter"},
-        tile_size=lambda model: (768, 1024),
+        tile_size=lambda model: _twice(model.tile_size),
     ),
     "tiles": Baseline("fine tiles alone", _fine),
     "scaleshift": Baseline(
@@ -61,7 +60,7 @@ BASELINES: dict[str, Baseline] = {
     "boosting": Baseline(
         "BoostingDepth, merged by a guided filter in place of the trained network",
         lambda model: {"kind": "boosting", "base": model.coarse},
-        tile_size=_doubled,
+        tile_size=lambda model: _twice(model.coarse_size),
     ),
 }
 

@@ -69,7 +69,8 @@ def patches(cues: Mask, height: int, width: int) -> list[Box]:
     def density(box: Box) -> float:
         top, bottom = round(box.top * down), round((box.top + box.height) * down)
         left, right = round(box.left * across), round((box.left + box.width) * across)
-        return float(_count(integral, top, left, bottom, right)) / max(1, (bottom - top) * (right - left))
+        area = max(1, (bottom - top) * (right - left))
+        return int(_count(integral, top, left, bottom, right)) / area
 
     grown = []
     for start in grid(height, width, count, count, OVERLAP):
@@ -96,6 +97,4 @@ def _integral(cues: Mask) -> Counts:
 
 def _count(integral: Counts, top: Place, left: Place, bottom: Place, right: Place) -> Counts:
     """Cues in half-open rectangles."""
-    count: Counts = integral[bottom, right] - integral[top, right]
-    count = count - integral[bottom, left] + integral[top, left]
-    return count
+    return integral[bottom, right] - integral[top, right] - integral[bottom, left] + integral[top, left]

@@ -50,7 +50,7 @@ class DeformationMerger:
             weight: (h, w), of the mean.
             box: where the tile lies on the canvas, of the same h and w.
         """
-        self._tiles.append((np.float32(1) / np.maximum(values, NEAREST), weight, box))
+        self._tiles.append((np.reciprocal(np.maximum(values, NEAREST)), weight, box))
 
     def result(self) -> FloatMap:
         """The merged (H, W) map, in metres; NaN where no tile has been. Ends the merger."""

@@ -68,19 +68,20 @@ class Boosting(Featureless):
 
 
 class Structured(nn.Module):
-    """The rule in the network's place: the guided filter of the structure, with the details as the guide.
+    """The rule in the network's place: the detailed estimate, raised to the structure by a guided filter.
 
-    Where an edge of the detailed estimate explains the structure, it becomes the structure's. The paper makes its
-    training targets with guided filters, too. `radius` in pixels, `eps` in (ln depth)².
+    The difference of both is fitted by a line in the detailed estimate, window by window, with a ridge that prefers
+    a flat one: small details are taken over as they are, edges at the height that the structure gives them. The paper
+    makes its training targets with guided filters, too. `radius` in pixels, `eps` in (ln depth)².
     """
 
-    def __init__(self, radius: int = 32, eps: float = 1e-3) -> None:
+    def __init__(self, radius: int = 32, eps: float = 0.1) -> None:
         super().__init__()
         self.radius, self.eps = radius, eps
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         """Two maps (N, 1, h, w) of ln depth → one."""
-        return guided_filter(high, low, self.radius, self.eps)
+        return high + guided_filter(high, low - high, self.radius, self.eps)
 
 
 class MergingNetwork(nn.Module):

@@ -52,10 +52,11 @@ def guided_filter(guide: Tensor, x: Tensor, radius: int, eps: float, step: int =
     height, width = guide.shape[-2:]
     small = -(-height // step), -(-width // step)
     g, y = F.adaptive_avg_pool2d(guide.float(), small), F.adaptive_avg_pool2d(x.float(), small)
-    window = max(1, radius // step)
+    half = max(1, radius // step)
 
     def mean(z: Tensor) -> Tensor:
-        return F.avg_pool2d(z, 2 * window + 1, 1, window, count_include_pad=False)
+        z = F.avg_pool2d(z, (1, 2 * half + 1), 1, (0, half), count_include_pad=False)
+        return F.avg_pool2d(z, (2 * half + 1, 1), 1, (half, 0), count_include_pad=False)
 
     channels, g_mean, y_mean = g.shape[1], mean(g), mean(y)
     squares = mean((g[:, :, None] * g[:, None]).flatten(1, 2))
