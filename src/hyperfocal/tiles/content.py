@@ -69,7 +69,7 @@ def patches(cues: Mask, height: int, width: int) -> list[Box]:
     def density(box: Box) -> float:
         top, bottom = round(box.top * down), round((box.top + box.height) * down)
         left, right = round(box.left * across), round((box.left + box.width) * across)
-        area = max(1, (bottom - top) * (right - left))
+        area: int = max(1, (bottom - top) * (right - left))
         return int(_count(integral, top, left, bottom, right)) / area
 
     grown = []
