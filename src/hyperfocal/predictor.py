@@ -24,9 +24,10 @@ from hyperfocal.depthmap import DepthMap
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.models import config_of, find
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
-from hyperfocal.refine import Refiner
+from hyperfocal.refine import Boosting, Refiner
 from hyperfocal.refine.roi import crop_maps
 from hyperfocal.resample import FloatMap, process_size, resized, shrunken
+from hyperfocal.tiles import MERGERS
 from hyperfocal.tiles.choose import flat, sees_nothing
 from hyperfocal.tiles.merge import Merger, tile_weight
 from hyperfocal.tiles.plan import Box, Pass, check_tiling, passes
@@ -158,7 +159,7 @@ class Model:
     ) -> tuple[DepthMap, Report]:
         """`predict`, and how it went."""
         check_tiling(tiling)
-        if feedback and not (self.refiner is not None and self.refiner.feeds_back):
+        if feedback and (self.refiner is None or not self.refiner.feeds_back or self.config.merge != "mean"):
             raise HyperfocalError(f"model {self.name!r} takes no feedback: only PatchFusion does")
         report = Report(tiling)
         with report.timing("read"):
@@ -262,11 +263,14 @@ class Model:
         with torch.inference_mode(), self._precision():
             scene = scene._replace(features=self.refiner.whole(scene.features))
         blend = "patchfusion" if self.config.keep_aspect else self.refiner.blend  # ours, or as published
+        merger = MERGERS[self.config.merge](
+            height, width, lambda: self._enlarged(scene.depth, (height, width))[0]
+        )
         batch = tile_batch or (1 if self.device.type == "cpu" else 8)
-        merger, done = Merger(height, width), 0
+        done = 0
         for kind, boxes in _one_by_one(ways) if feedback else ways:
             weight = tile_weight(tiling, boxes[0].height, boxes[0].width, kind, blend)
-            mean = merger.mean() if feedback and done else None
+            mean = cast(Merger, merger).mean() if feedback and done else None
             start = 0
             while start < len(boxes):
                 now = boxes[start : start + batch]
@@ -449,7 +453,12 @@ def load(
     else:
         config, coarse, refiner = checkpoints.load(find(model))
     log.info("model %s on %s in %s", os.fspath(model), where, _dtype_name(precision))
-    return Model(os.fspath(model), config, coarse, refiner, where, precision)
+    kind: type[Model] = Model
+    if isinstance(refiner, Boosting):
+        from hyperfocal.boosting import BoostingModel  # itself built on this module
+
+        kind = BoostingModel
+    return kind(os.fspath(model), config, coarse, refiner, where, precision)
 
 
 def outline(model: str | os.PathLike[str]) -> Model:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hyperfocal.coarse.blocks import conv3x3, resize
 from hyperfocal.coarse.encoder import Encoder
-from hyperfocal.refine.base import Refiner
+from hyperfocal.refine.baselines.featureless import Featureless
 
 
 class Graph(NamedTuple):
@@ -121,7 +121,7 @@ def solve(
     return y
 
 
-class GraphGDSR(Refiner):
+class GraphGDSR(Featureless):
     """Tile and coarse depth to the depth that is smooth on the tile's graph.
 
     Args:
@@ -129,9 +129,6 @@ class GraphGDSR(Refiner):
         widths: of its decoder at strides 16, 8, 4, 2, 1; the last is the number of features of a pixel.
         factor: pixels of a tile along one of the coarse map's, to which the tile's coarse depth is averaged.
             Sides of tiles must be multiples of it, and of 32.
-
-    Attributes:
-        coarse_channels: none: features of the coarse network are not read.
     """
 
     def __init__(
@@ -141,7 +138,6 @@ class GraphGDSR(Refiner):
         factor: int = 8,
     ) -> None:
         super().__init__()
-        self.coarse_channels: tuple[int, ...] = ()
         self.factor = factor
         self.encoder = Encoder(encoder, extra_channels=1)
         channels = self.encoder.channels
@@ -153,14 +149,6 @@ class GraphGDSR(Refiner):
         )
         self.log_scale = nn.Parameter(torch.zeros(()))  # μ: how far apart features are that are cut
         self.log_weight = nn.Parameter(torch.tensor(-1.0))  # λ
-
-    def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
-        """None."""
-        return []
-
-    def whole(self, coarse_features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """None."""
-        return ()
 
     def graph(self, tile: Tensor, coarse_depth: Tensor) -> Graph:
         """Return the graph of a tile, strengths exp(−μ ‖feature − feature‖²) in (0, 1] (the paper's eq. 5).
