@@ -94,21 +94,26 @@ class WindowBatch(NamedTuple):
     names: tuple[str, ...]
 
 
+def _whole(size: crops.Size) -> Box:
+    return Box(0, 0, *size)
+
+
 class _Steps:
     """What both kinds of batches share: frames drawn by a generator of (seed, step)."""
 
     def __init__(self, reader: Reader, batch: int, canonical: Canonical, seed: int) -> None:
         self.reader, self.batch, self.canonical, self.seed = reader, batch, canonical, seed
-        self._listed = 0
+        self._listed = self._position = 0
 
     def _rng(self, step: int) -> np.random.Generator:
         if step // RELIST_EVERY != self._listed:
             self._listed = step // RELIST_EVERY
             self.reader.refresh()
+        self._position = step * self.batch
         return np.random.default_rng((self.seed, step))
 
-    def _draw(self, rng: np.random.Generator, position: int, choose: Callable[[crops.Size], Box]) -> Sample:
-        """A crop of the frame at `position`, mirrored half of the time; `choose` sees the mirrored frame.
+    def _draw(self, rng: np.random.Generator, choose: Callable[[crops.Size], Box] = _whole) -> Sample:
+        """The part of the next frame that `choose` picks, the frame being mirrored half of the time.
 
         A frame that cannot be read is named and passed over.
         """
@@ -120,6 +125,7 @@ class _Steps:
             box = choose(size)
             return box._replace(left=size[1] - box.left - box.width) if mirrored else box
 
+        position, self._position = self._position, self._position + 1
         for attempt in range(10):
             try:
                 sample = self.reader.crop(self.reader.draw(rng, self.seed, position + attempt), place)
@@ -159,12 +165,8 @@ class WholeCrops(_Steps, Dataset[WholeBatch]):
         rng = self._rng(step)
         size = crops.draw_size(rng, self.area)
         images, targets, names = [], [], []
-        for slot in range(self.batch):
-            sample = self._draw(
-                rng,
-                step * self.batch + slot,
-                lambda inside: crops.draw_box(rng, inside, size, self.fraction),
-            )
+        for _ in range(self.batch):
+            sample = self._draw(rng, lambda inside: crops.draw_box(rng, inside, size, self.fraction))
             sample = crops.resize(sample, size)
             images.append(degrade(Look.draw(rng)(sample.image), rng))
             scale = crops.canonical_scale(sample, self.canonical.focal)
@@ -209,12 +211,8 @@ class WindowCrops(_Steps, Dataset[WindowBatch]):
         rng = self._rng(step)
         size = crops.draw_size(rng, self.area)
         photos, windows, boxes, targets, names = [], [], [], [], []
-        for slot in range(self.batch):
-            photo = self._draw(
-                rng,
-                step * self.batch + slot,
-                lambda inside: crops.draw_box(rng, inside, size, self.fraction),
-            )
+        for _ in range(self.batch):
+            photo = self._draw(rng, lambda inside: crops.draw_box(rng, inside, size, self.fraction))
             look = Look.draw(rng)
             photos.append(degrade(look(crops.resize_image(photo.image, size)), rng))
             scale = crops.canonical_scale(photo, self.canonical.focal)
