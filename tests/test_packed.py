@@ -90,6 +90,18 @@ def test_shards_are_webdatasets(source, packed):
     assert all({"image.b2nd", "metres.b2nd"} <= sample.keys() for sample in found)
 
 
+def test_training_reads_them_and_a_bare_folder_and_refuses_unknown_kinds(source, packed, tmp_path):
+    def train(data: object, out: str):
+        arguments = ["tiny-coarse", "steps=2", "--data", data, "--out", tmp_path / out]
+        return CliRunner().invoke(app, ["train", *map(str, arguments)])
+
+    for data, out in ((f"packed:{packed}", "a"), (source.root, "b")):
+        result = train(data, out)
+        assert result.exit_code == 0, result.output
+        assert "done at step 2/2" in result.stdout
+    assert train("pack:somewhere", "c").exit_code == 2
+
+
 class TestPacking:
     def test_a_stopped_run_goes_on_and_ends_the_same(self, source, packed, tmp_path):
         shards = pack(source, tmp_path, per_shard=3)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hyperfocal.data.cityscapes import Cityscapes
 from hyperfocal.data.eth3d import ETH3D
 from hyperfocal.data.folder import Folder
-from hyperfocal.data.frames import Frame, Scope
+from hyperfocal.data.frames import Frame, Frames, Scope
 from hyperfocal.data.kitti import KITTI
 from hyperfocal.data.middlebury2014 import Middlebury2014
 from hyperfocal.data.mvs_synth import MVSSynth
@@ -67,14 +67,14 @@ class InScope:
         return replace(sample, metres=self.data.scope.inside(sample.metres))
 
 
-def packed(root: str, split: str | None = None) -> DataSet:
+def packed(root: str, split: str | None = None) -> Frames:
     """Return the reader of packed frames; it needs Blosc2, which the others do without."""
     from hyperfocal.data.packed import Packed
 
     return Packed(root, split)
 
 
-KINDS: dict[str, Callable[[str, str | None], DataSet]] = {
+KINDS: dict[str, Callable[[str, str | None], Frames]] = {
     "unrealstereo4k": UnrealStereo4K,
     "mvs-synth": MVSSynth,
     "middlebury2014": Middlebury2014,
@@ -88,7 +88,7 @@ KINDS: dict[str, Callable[[str, str | None], DataSet]] = {
 }
 
 
-def open_data(text: str, split: str | None = None) -> DataSet:
+def open_data(text: str, split: str | None = None) -> Frames:
     """Return the reader of `KIND:PATH`, of one split or of all frames: see `Frames`.
 
     Raises:
