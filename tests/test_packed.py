@@ -201,6 +201,13 @@ class TestOrder:
         assert torch.equal(here[1].image, resumed.image)
         assert all(torch.equal(a.image, b.image) for a, b in zip(here, there, strict=True))
 
+    def test_a_draw_depends_on_the_seed_and_its_place_alone(self, packed):
+        """So any number of processes draw together what one would, and a resumed one what it would have."""
+        alone = [Packed(packed).draw(np.random.default_rng(), 5, place) for place in range(21)]
+        together = [Packed(packed) for _ in range(3)]
+        for place in reversed(range(21)):
+            assert together[place % 3].draw(np.random.default_rng(), 5, place) == alone[place]
+
 
 class TestStreaming:
     @pytest.fixture
@@ -218,6 +225,14 @@ class TestStreaming:
         reader.refresh()
         with pytest.raises(HyperfocalError, match=r"000002\.tar"):
             reader[6]
+
+    def test_worker_processes_see_the_same_from_afar(self, packed, address, tmp_path):
+        far, near = (
+            WholeCrops(reader, batch=2, area=4096, fraction=(0.35, 1.0), canonical=Canonical(), seed=0)
+            for reader in (Packed(address, cache=tmp_path / "cache"), Packed(packed))
+        )
+        both = zip(batches(far, 0, 6, workers=2), batches(near, 0, 6, workers=0), strict=True)
+        assert all(torch.equal(a.image, b.image) and torch.equal(a.target, b.target) for a, b in both)
 
     def test_an_address_may_be_a_pattern(self, source, packed, tmp_path):
         pytest.importorskip("webdataset")
