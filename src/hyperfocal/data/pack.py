@@ -17,7 +17,7 @@ from hyperfocal.data.packed import INDEX, VERSION
 from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
 
-TILE = 256  # of the sides that were tried (128, 256, 512), a 540×960 crop decodes fastest from this one
+TILE = 256  # tiles of 128 or 512 take as much disk and as long: docs/data/readers.md
 COMPRESSION: dict[str, Any] = {
     "codec": blosc2.Codec.ZSTD,
     "clevel": 3,
