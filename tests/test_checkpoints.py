@@ -100,7 +100,7 @@ def test_saves_networks_in_channels_last(tmp_path):
         ({"coarse": {**COARSE, "kind": "eficientnet_dpt"}}, "did you mean 'efficientnet_dpt'"),
         (
             {"refiner": {**REFINER, "kind": "zoe"}},
-            "unknown refiner kind 'zoe'; known: patchfusion, patchrefiner, patchrefiner_v2",
+            "unknown refiner kind 'zoe'; known: patchfusion, patchfusion_cvpr, patchrefiner, patchrefiner_v2",
         ),
         ({"coarse": {**COARSE, "width": 3}}, "did you mean 'widths'"),
         ({"coarse": {}}, "no kind"),
