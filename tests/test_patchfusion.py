@@ -18,7 +18,15 @@ from hyperfocal.coarse.depth_anything import DepthAnything, paper
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.predictor import Model
 from hyperfocal.refine import KINDS
-from hyperfocal.refine.patchfusion import PatchFusion, PatchFusionCVPR, SwinBlock, area_of, crop_enlarged
+from hyperfocal.refine.blocks import in_bands, up_stage
+from hyperfocal.refine.patchfusion import (
+    PatchFusion,
+    PatchFusionCVPR,
+    SwinBlock,
+    area_of,
+    crop_enlarged,
+    decoder_stage,
+)
 
 PAPER_BASE = {"kind": "efficientnet_dpt", "widths": (256, 256, 256, 256, 256, 32)}  # ZoeDepth's channels
 PUBLISHED = {"base": {"kind": "depth_anything", **paper("vits")}, "size": pf_das.SIZE}
@@ -281,6 +289,18 @@ def test_the_running_mean_takes_the_place_of_the_fine_depth(form):
         own = refiner.base(tile).depth
         torch.testing.assert_close(refiner(tile, *given, own), refiner(tile, *given))
         assert not torch.allclose(refiner(tile, *given, own + 1), refiner(tile, *given))
+
+
+@pytest.mark.parametrize("stage", [decoder_stage(260, 8, 4), up_stage(260, 4, convs=5)])
+@pytest.mark.parametrize("height", [5, 96, 100, 200])
+def test_a_stage_in_bands_is_the_whole_stage(stage, height):
+    torch.manual_seed(0)
+    maps, rows = [torch.randn(2, c, height, 6) for c in (200, 60)], []
+    whole = stage(torch.cat(maps, 1))
+    with stage[0].register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[2])):
+        torch.testing.assert_close(in_bands(stage, maps), whole, rtol=1e-4, atol=1e-5)
+    assert len(rows) == -(-height // 96)
+    assert max(rows) <= 106
 
 
 def test_photo_of_another_size_is_refused():
