@@ -59,7 +59,7 @@ class ModelConfig:
                 raise HyperfocalError(
                     f"{name} must be two positive multiples of {multiple} (height, width), not {size}"
                 )
-        if self.keep_aspect and _multiple(self.coarse) != 32:
+        if self.keep_aspect and 32 % _multiple(self.coarse):
             raise HyperfocalError(f"keep_aspect makes sides of multiples of 32, not {_multiple(self.coarse)}")
         for name in ("canonical_focal", "sky_from"):
             value = getattr(self, name)

@@ -5,6 +5,7 @@ EXTRAS = {  # what each one imports
     "nyuv2": ("h5py", "scipy"),
     "synth": ("cv2", "moderngl"),
     "train": ("cv2",),
+    "transformers": ("transformers",),
 }
 
 
