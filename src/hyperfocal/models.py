@@ -20,6 +20,7 @@ from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine import patchrefiner_v2
 
 BUNDLED = ("nano",)  # directories under weights/
+ABLATED = "zoedepth"  # the base network of the papers' ablations
 
 
 class Base(NamedTuple):
@@ -81,22 +82,30 @@ def _patchfusion(base: Base) -> dict[str, Any]:
     return {"kind": "patchfusion", "base": base.network, "size": base.size}
 
 
+def _patchfusion_cvpr(base: Base) -> dict[str, Any]:
+    return {"kind": "patchfusion_cvpr", "base": base.network, "size": base.size}
+
+
 FAMILIES: dict[str, Family] = {
+    "patchfusion": Family("PatchFusion, published main branch", _patchfusion),
+    "patchfusion-cvpr": Family("PatchFusion as behind the paper's numbers", _patchfusion_cvpr),
+    "prv1": Family("PatchRefiner (V1)", _prv1),
     "prv2-m": _prv2("MobileNetV4-S"),
     "prv2-e": _prv2("EfficientNet-B5", "E"),
     "prv2-c": _prv2("ConvNeXt-L", "C"),
+}
+ABLATIONS: dict[str, Family] = {
     "prv2-m-f2c": _prv2("ablations 1 and 3: F2C alone", c2f_widths=None),
     "prv2-m-heavy": _prv2("ablation 2: heavy F2C alone", c2f_widths=None, heavy=True),
     "prv2-m-ungated": _prv2("ablation 6: C2F without denoising units", denoise="none"),
     "prv2-m-fused": _prv2("ablation 7: C2F with PatchRefiner's fusion", denoise="fuse"),
-    "prv1": Family("PatchRefiner (V1)", _prv1),
-    "patchfusion": Family("PatchFusion, published main branch", _patchfusion),
 }
 
 
 def names() -> tuple[str, ...]:
-    """Return all names: the bundled models, the base networks, and every family on every base."""
-    return (*BUNDLED, *BASES, *(f"{family}-{base}" for base in BASES for family in FAMILIES))
+    """Return all names: the bundled models, the base networks, every family on every base, the ablations."""
+    systems = [f"{family}-{base}" for base in BASES for family in FAMILIES]
+    return (*BUNDLED, *BASES, *systems, *(f"{family}-{ABLATED}" for family in ABLATIONS))
 
 
 def matching(patterns: Iterable[str]) -> list[str]:
@@ -119,7 +128,7 @@ def published(name: str) -> ModelConfig | None:
     if name in BASES:
         base = BASES[name]
         return _config(base, base.size, None, f"the base network {name} alone")
-    for key, family in FAMILIES.items():
+    for key, family in (FAMILIES | ABLATIONS).items():
         on = name.removeprefix(f"{key}-")
         if on != name and on in BASES:
             base = BASES[on]

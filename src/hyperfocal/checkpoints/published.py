@@ -197,6 +197,9 @@ def base_network_state(
 def _renamed(
     published: Mapping[str, Tensor], rules: tuple[Rule, ...], network: nn.Module
 ) -> dict[str, Tensor]:
+    unknown = [name for name in published if not any(re.fullmatch(pattern, name) for pattern, _ in rules)]
+    if unknown:
+        raise HyperfocalError(f"the published checkpoint has entries that nobody knows: {', '.join(unknown)}")
     names = {name: _rename(name, rules) for name in published}
     state = {ours: published[theirs] for theirs, ours in names.items() if ours is not None}
     expected = network.state_dict()
@@ -207,7 +210,5 @@ def _renamed(
 
 
 def _rename(name: str, rules: tuple[Rule, ...]) -> str | None:
-    for pattern, rule in rules:
-        if found := re.fullmatch(pattern, name):
-            return rule and rule(found)
-    raise HyperfocalError(f"the published checkpoint has an unknown entry: {name}")
+    found, rule = next((found, rule) for pattern, rule in rules if (found := re.fullmatch(pattern, name)))
+    return rule and rule(found)
