@@ -199,18 +199,48 @@ class Model:
         Raises:
             HyperfocalError: the model has no refiner, or the map is not a depth map.
         """
+        return self.refine_with_report(
+            photo,
+            metres,
+            tiling=tiling,
+            seed=seed,
+            tile_batch=tile_batch,
+            max_pixels=max_pixels,
+            on_progress=on_progress,
+        )[0]
+
+    def refine_with_report(
+        self,
+        photo: PhotoLike,
+        metres: NDArray[np.floating],
+        *,
+        tiling: str = "auto",
+        seed: int = 0,
+        tile_batch: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        on_progress: Progress | None = None,
+    ) -> tuple[DepthMap, Report]:
+        """`refine`, and how it went."""
         if self.refiner is None:
             raise HyperfocalError(f"model {self.name!r} has no refiner")
         check_tiling(tiling)
-        read = read_photo(photo, max_pixels=max_pixels)
-        given = _checked(metres, read)
-        scene = self._see_whole(read)
-        scene = scene._replace(depth=self._given_depth(given, scene))
-        depth = self._see_tiles(scene, tiling, seed, tile_batch, False, on_progress, Report(tiling))
-        before = F.interpolate(scene.depth, depth.shape, mode="nearest")[0, 0].cpu().numpy()
-        depth *= np.exp(np.median(np.log(before) - np.log(np.maximum(depth, NEAREST))))
-        sky = F.interpolate(torch.from_numpy(np.isposinf(given))[None, None].float(), depth.shape)[0, 0] > 0
-        return self._finish(depth, sky.numpy(), read, tiling)
+        report = Report(tiling)
+        with report.timing("read"):
+            read = read_photo(photo, max_pixels=max_pixels)
+            given = _checked(metres, read)
+        report.notes = read.notes
+        with report.timing("coarse"):
+            scene = self._see_whole(read)
+            scene = scene._replace(depth=self._given_depth(given, scene))
+        with report.timing("refine"):
+            depth = self._see_tiles(scene, tiling, seed, tile_batch, False, on_progress, report)
+            before = F.interpolate(scene.depth, depth.shape, mode="nearest")[0, 0].cpu().numpy()
+            depth *= np.exp(np.median(np.log(before) - np.log(np.maximum(depth, NEAREST))))
+            sky = (
+                F.interpolate(torch.from_numpy(np.isposinf(given))[None, None].float(), depth.shape)[0, 0] > 0
+            )
+            result = self._finish(depth, sky.numpy(), read, tiling)
+        return result, report
 
     def save_pretrained(self, directory: str | os.PathLike[str]) -> None:
         """Write `config.json` and `model.safetensors`, which `hyperfocal.load(directory)` reads."""

@@ -62,7 +62,7 @@ class ModelConfig:
                 raise HyperfocalError(
                     f"{name} must be two positive multiples of {multiple} (height, width), not {size}"
                 )
-        if self.keep_aspect and _multiple(self.coarse) != 32:
+        if self.keep_aspect and 32 % _multiple(self.coarse):
             raise HyperfocalError(f"keep_aspect makes sides of multiples of 32, not {_multiple(self.coarse)}")
         tied = None if self.refiner is None else _tied_size(self.refiner)
         if tied is not None and (self.keep_aspect or tied != tuple(self.coarse_size)):

@@ -6,6 +6,7 @@ EXTRAS = {  # what each one imports
     "stream": ("blosc2", "webdataset"),
     "synth": ("cv2", "moderngl"),
     "train": ("cv2",),
+    "transformers": ("transformers",),
 }
 
 
