@@ -127,7 +127,7 @@ def evaluate(
 
     counted = _counted(scope, min_depth, farthest)
     screen = Console(stderr=True)
-    screen.print(f"{len(truths)} frames; {counted}; alignment {', '.join(alignments)}", highlight=False)
+    screen.print(f"frames: {len(truths)}; {counted}; alignment: {', '.join(alignments)}", highlight=False)
     rows: list[Row] = []
     failed = False
     for source in sources:

@@ -22,7 +22,8 @@ def plot_profiles(profiles: Mapping[str, Profiles], path: Path) -> None:
     edge.set(xlabel="distance to the nearest depth edge in pixels", ylabel="AbsRel in %", xscale="log")
     edge.set_xticks([0.5, 1, 4, 16, 64, 256], ["on it", "1", "4", "16", "64", "256"])
     edge.minorticks_off()
-    depth.set(xlabel="true depth in metres", xscale="log")
+    depth.set(xlabel="true depth in metres", ylabel="AbsRel in %")
+    _logarithmic(depth)
     for axes in (edge, depth):
         axes.set_ylim(bottom=0)
     edge.legend(frameon=False)
@@ -38,8 +39,9 @@ def plot_cost(table: Sequence[Row], path: Path) -> None:
             seconds, value = float(row["seconds"]), float(row[key])
             axes.plot(seconds, value, "o")
             axes.annotate(f" {label(row)}", (seconds, value), fontsize=8)
-        axes.set(xlabel="seconds an image", ylabel=title, xscale="log")
+        axes.set(xlabel="seconds an image", ylabel=title)
         axes.margins(0.25)
+        _logarithmic(axes)
     figure.savefig(path, format="png", dpi=DPI)
 
 
@@ -57,6 +59,16 @@ def _figure(columns: int) -> tuple[Any, Any]:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)
     return figure, every
+
+
+def _logarithmic(axes: Any) -> None:
+    """Makes the horizontal axis logarithmic, with plain numbers: 1, 2, 5, 10..."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
 def _line(axes: Any, profile: Profile, positions: Any, label: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfocal.data.kinds import DataSet
+from hyperfocal.data.kinds import DataSet, InScope
 from hyperfocal.depthmap.formats import SEARCHED, read_map
 from hyperfocal.errors import HyperfocalError
 
@@ -106,15 +106,16 @@ def folder_truths(
 
 def data_truths(data: DataSet, *, limit: int | None = None, with_pairs: bool = False) -> Truths:
     """The truth of a data set, unknown outside the window that published numbers count."""
+    scoped = InScope(data)
     segmentation: Callable[[int], NDArray[np.uint8] | None] = getattr(
         data, "segmentation", lambda index: None
     )
 
     def read(index: int) -> Truth:
-        sample = data[index]
+        sample = scoped[index]
         return Truth(
             sample.name,
-            data.scope.inside(sample.metres),
+            sample.metres,
             data.disparity(index),
             sample.image,
             sample.focal_px,
