@@ -331,6 +331,28 @@ def test_truths_are_limited_evenly_read_again_and_keep_the_pairs_of_d3r():
     assert len(Truths(2, one, limit=5)) == 2
 
 
+def test_each_program_may_have_its_own_unit(tmp_path):
+    for folder, suffix, scale in (("a", ".png", 1), ("b", ".npy", 100), ("gt", ".npy", 1)):
+        (tmp_path / folder).mkdir()
+        WRITERS[suffix](tmp_path / folder / f"x{suffix}", TRUTH * np.float32(scale))
+    options = ["--gt", tmp_path / "gt", "--pred", tmp_path / "a", "--pred", f"cm={tmp_path / 'b'}", "--json"]
+    options += ["--align", "none", "--pred-unit", 1 / 256]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, options), "--pred-unit", "cm=0.01"])
+    assert [row["abs_rel"] for row in json.loads(result.stdout)] == pytest.approx([0, 0], abs=1e-6)
+    wrong = CliRunner().invoke(app, ["evaluate", *map(str, options), "--pred-unit", "mm=0.001"])
+    assert wrong.exit_code == 2
+    assert "no --pred is named mm" in wrong.output
+
+
+def test_json_says_null_where_there_is_no_number(tmp_path):
+    for folder in ("pred", "gt"):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "a.npy", np.full((40, 60), 100, np.float32))  # all beyond 80 m
+    options = ["--pred", tmp_path / "pred", "--gt", tmp_path / "gt", "--json"]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, options)])
+    assert json.loads(result.stdout, parse_constant=pytest.fail)[0]["abs_rel"] is None
+
+
 def test_maps_of_disparity_are_aligned_in_disparity_and_not_otherwise(tmp_path):
     holed = TRUTH.copy()
     holed[:3] = 0

@@ -34,9 +34,10 @@ def evaluate(
         typer.Option(help="Folder of any program's depth maps, as DIR or NAME=DIR; may be repeated."),
     ] = None,
     pred_unit: Annotated[
-        float | None,
+        list[str] | None,
         typer.Option(
-            help="Metres of 1 in the --pred files: 0.00390625 for 1/256 m. By default .png is in mm."
+            help="Metres of 1 in the --pred files: 0.00390625 for 1/256 m, or NAME=0.00390625 for those of one "
+            "--pred. By default .png is in mm."
         ),
     ] = None,
     pred_disparity: Annotated[
@@ -100,7 +101,7 @@ def evaluate(
         raise typer.BadParameter("--gt-disparity goes with --gt")
     for name in tilings:
         check_tiling(name)
-    folders = _folders(models, pred or [], pred_disparity or [], pred_unit)
+    folders = _folders(models, pred or [], pred_disparity or [], _units(pred_unit or []))
 
     scope = Scope()
     if data is not None:
@@ -174,7 +175,7 @@ def _listed(option: str, text: str, known: tuple[str, ...]) -> set[str]:
 
 
 def _folders(
-    models: list[str], pred: list[str], pred_disparity: list[str], unit: float | None
+    models: list[str], pred: list[str], pred_disparity: list[str], units: dict[str, float]
 ) -> "list[MapFolder]":
     """The folders of maps, if they are there; wrong usage if a name comes twice."""
     from hyperfocal.evaluate.maps import MapFolder
@@ -189,8 +190,23 @@ def _folders(
             if not folder.is_dir():
                 raise HyperfocalError(f"{folder}: no folder of depth maps")
             taken.add(name)
+            unit = None if disparity else units.get(name, units.get(""))
             folders.append(MapFolder(name, folder, unit, disparity))
+    if units.keys() - taken - {""}:
+        raise typer.BadParameter(f"--pred-unit: no --pred is named {', '.join(units.keys() - taken - {''})}")
     return folders
+
+
+def _units(texts: list[str]) -> dict[str, float]:
+    """UNIT or NAME=UNIT; "" is any name."""
+    units = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            units[name] = float(number)
+        except ValueError:
+            raise typer.BadParameter(f"--pred-unit {text}: {number} is no number of metres") from None
+    return units
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -1,6 +1,7 @@
 """Predictions of a model, which runs in a process of its own: its memory is only its own, its death nobody else's."""
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -29,6 +30,7 @@ class ModelRun:
     - gflop: of the first photo, 2 per multiply-add
     - gemm_gflop_per_second: what the machine's float32 matrix multiplication reached right after
     - peak_rss_mb: the most memory that the process has held so far, weights and libraries included
+    - peak_gpu_mb: the most memory of the GPU that PyTorch has given out so far; only there
     - ce: the consistency error of its tiles in metres, if asked for, unaligned; none without tiles
 
     Attributes:
@@ -59,7 +61,7 @@ class ModelRun:
             HyperfocalError: the model can't be loaded or run, or the system ended its process.
         """
         try:
-            with ProcessPoolExecutor(1, _context()) as process:
+            with ProcessPoolExecutor(1, _context(), _end_at_ctrl_c) as process:
                 self.about = process.submit(_load, self.name, self.device).result()
                 first = True
                 for truth in truths:
@@ -90,6 +92,11 @@ def _context() -> Any:
     return context
 
 
+def _end_at_ctrl_c() -> None:
+    """The child ends without a word; its parent says it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 # In the child, whose one model this is:
 _model: Any = None
 
@@ -114,6 +121,8 @@ def _load(name: str, device: str) -> dict[str, str]:
 def _predict(
     image: NDArray[np.uint8], tiling: str, focal_px: float | None, count: bool
 ) -> tuple[NDArray[np.float32], dict[str, float]]:
+    import torch
+
     measured: dict[str, float] = {}
     if count:  # apart from the timed prediction, which counting would slow down; it warms up, too
         from torch.utils.flop_counter import FlopCounterMode
@@ -125,6 +134,8 @@ def _predict(
     metres = _model.predict(image, tiling=tiling, focal_px=focal_px).metres
     measured["seconds"] = time.perf_counter() - start
     measured["peak_rss_mb"] = peak_rss_mb() or float("nan")
+    if _model.device.type == "cuda":
+        measured["peak_gpu_mb"] = torch.cuda.max_memory_allocated(_model.device) / 1e6
     measured["gemm_gflop_per_second"] = gemm_rate(_model.device, repeats=2)
     return metres, measured
 

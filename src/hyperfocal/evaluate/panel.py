@@ -17,7 +17,7 @@ CELL = 480  # pixels of width of each of the pictures
 FULL = float(np.log(1.25))  # log ratio of the strongest colour: the limit of δ1
 UNKNOWN = (128, 128, 128)
 _NEAR_TO_FAR = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
-_CAPTION = 20
+_CAPTION = 24
 
 
 def error_picture(
@@ -101,5 +101,5 @@ def _captions(texts: list[str]) -> Bytes:
     strip = Image.new("RGB", (len(texts) * (CELL + 4) - 4, _CAPTION), "white")
     draw = ImageDraw.Draw(strip)
     for i, text in enumerate(texts):
-        draw.text((i * (CELL + 4) + 2, 2), text, "black", ImageFont.load_default(13))
+        draw.text((i * (CELL + 4) + 2, 2), text, "black", ImageFont.load_default(17))
     return np.asarray(strip)

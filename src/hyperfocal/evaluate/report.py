@@ -17,18 +17,13 @@ from hyperfocal.evaluate.panel import panel
 from hyperfocal.evaluate.plots import label, plot_cost, plot_profiles
 from hyperfocal.evaluate.profile import Profiles
 from hyperfocal.evaluate.score import KEYS, Row, Source, means
-from hyperfocal.evaluate.table import html_table, markdown
+from hyperfocal.evaluate.table import columns_of, html_table, markdown
 from hyperfocal.evaluate.truth import Truth
 
 SHOWN = 3  # best and worst frames, each
-NOTES = (
-    "AbsRel, RMSE and SILog as Eigen et al. (2014): means over images. δ1: share of pixels within 25 %. "
-    "SEE: soft edge error in metres (SMD-Nets). Boundary F1: scale-invariant, of Depth Pro. "
-    "CE: consistency error of tiles in metres, before alignment (PatchFusion). D3R: order across depth "
-    "discontinuities (BoostingDepth). Flat RMSE, outline F1, EdgeAcc, EdgeComp: the Cityscapes protocol of "
-    "PatchRefiner. s/image: median, without reading the photo. GFLOP: of the first photo. Peak MB: largest "
-    "resident memory of the process that ran nothing but this model. GEMM: what this machine's float32 matrix "
-    "multiplication reached beside the predictions."
+PICTURES = (
+    "Errors: white is right, blue too near, red too far, grey doesn't count; colours are full at 25 %. "
+    "Of large frames the part with most edges stands below, pixel by pixel."
 )
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --dim: #888 }
@@ -60,10 +55,9 @@ class Report:
     """
 
     def __init__(self, folder: Path, min_depth: float = 1e-3, max_depth: float = 80.0) -> None:
-        import matplotlib.figure
-        import scipy.ndimage  # noqa: F401
+        import matplotlib  # noqa: F401
+        import scipy  # noqa: F401
 
-        del matplotlib
         self.folder, self.range = folder, (min_depth, max_depth)
         self.profiles: dict[str, Profiles] = {}
         try:
@@ -84,7 +78,7 @@ class Report:
 
         Args:
             rows: of `score`.
-            facts: about the run: title to text.
+            facts: about the run: title to text; data, frames and counted among them.
             models: about each: name to licence and so on.
         """
         table = means(rows)
@@ -149,9 +143,11 @@ def ranked(rows: Sequence[Row]) -> list[str]:
 def _markdown_page(
     table: Sequence[Row], plots: Sequence[str], facts: Mapping[str, str], models: Mapping[str, str]
 ) -> str:
-    lines = ["# Evaluation", "", markdown(table)]
+    lines = ["# Evaluation", "", _subtitle(facts), "", markdown(table)]
     lines += [f"- {title}: {text}" for title, text in {**facts, **models}.items()]
-    lines += ["", *(f"![]({plot})" for plot in plots), "", NOTES, ""]
+    lines += ["", *(f"![]({plot})" for plot in plots), ""]
+    lines += [f"- {title}: {text}" for title, text in _notes(table).items()]
+    lines += [""]
     lines += [
         "Each image: images.csv. The numbers behind the plot: edges.csv. Pictures: index.html, pictures/."
     ]
@@ -169,10 +165,11 @@ def _html_page(
     best, worst = frames[:SHOWN], frames[SHOWN:][-SHOWN:][::-1]
     figures = "".join(f"<figure><img src={plot} alt=''></figure>" for plot in plots)
     parts = [
-        f"<h1>Evaluation</h1><div class=wide>{html_table(table)}</div><p class=note>{html.escape(NOTES)}</p>",
+        f"<h1>Evaluation</h1><p>{html.escape(_subtitle(facts))}</p><div class=wide>{html_table(table)}</div>"
+        f"<details class=note><summary>What the columns are</summary>{_definitions(_notes(table))}</details>",
         f"<h2>Where the errors are</h2>{figures}",
-        f"<h2>Worst frames</h2>{_frames(worst, rows)}" if worst else "",
-        f"<h2>Best frames</h2>{_frames(best, rows)}",
+        f"<h2>Worst frames</h2><p class=note>{PICTURES}</p>{_frames(worst, rows)}" if worst else "",
+        f"<h2>Best frames</h2><p class=note>{PICTURES}</p>{_frames(best, rows)}",
         f"<h2>Models</h2>{_definitions(models)}" if models else "",
         f"<h2>This run</h2>{_definitions(facts)}",
         f"<h2>Each image</h2><details><summary>{len(rows)} rows</summary><div class=wide>"
@@ -183,6 +180,14 @@ def _html_page(
         "<meta name=viewport content='width=device-width'>"
         f"<style>{_STYLE}</style></head>\n<body>\n{chr(10).join(parts)}\n</body></html>\n"
     )
+
+
+def _subtitle(facts: Mapping[str, str]) -> str:
+    return f"{facts['data']}: {facts['frames']} frames; {facts['counted']}."
+
+
+def _notes(table: Sequence[Row]) -> dict[str, str]:
+    return {column.title: column.note for column in columns_of(table)}
 
 
 def _frames(names: Sequence[str], rows: Sequence[Row]) -> str:

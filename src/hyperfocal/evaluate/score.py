@@ -129,7 +129,7 @@ def means(rows: Sequence[Row], keys: Sequence[str] = KEYS) -> list[Row]:
     """Return one row for each combination of `keys`.
 
     Each number is the mean over the images that have it, NaN where none has; of `seconds` the median, which a
-    busy moment doesn't move, and of `peak_rss_mb` the largest.
+    busy moment doesn't move, and of the peaks of memory the largest.
     """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
@@ -149,6 +149,6 @@ def _summary(name: str, values: Sequence[float]) -> float:
     match name:
         case "seconds":
             return median(known)
-        case "peak_rss_mb":
+        case "peak_rss_mb" | "peak_gpu_mb":
             return max(known)
     return fmean(known)

@@ -19,31 +19,38 @@ class Column(NamedTuple):
         key: in a row.
         better: "↑" more, "↓" less, "" neither.
         digits: after the point.
+        note: what it is.
     """
 
     title: str
     key: str
-    better: str = ""
-    digits: int = 4
+    better: str
+    digits: int
+    note: str
 
 
 COLUMNS = (
-    Column("AbsRel", "abs_rel", "↓"),
-    Column("δ1", "delta1", "↑"),
-    Column("RMSE", "rmse", "↓"),
-    Column("SILog", "silog", "↓", 3),
-    Column("SEE", "see", "↓", 3),
-    Column("boundary F1", "boundary_f1", "↑"),
-    Column("CE", "ce", "↓"),
-    Column("D3R", "d3r", "↓"),
-    Column("flat RMSE", "cityscapes_rmse", "↓"),
-    Column("outline F1", "cityscapes_f1", "↑"),
-    Column("EdgeAcc", "cityscapes_edge_accuracy", "↓", 3),
-    Column("EdgeComp", "cityscapes_edge_completeness", "↓", 3),
-    Column("s/image", "seconds", "↓", 2),
-    Column("GFLOP", "gflop", "↓", 1),
-    Column("peak MB", "peak_rss_mb", "↓", 0),
-    Column("GEMM GFLOP/s", "gemm_gflop_per_second", "", 0),
+    Column("AbsRel", "abs_rel", "↓", 4, "mean |p − g| / g, as all depth errors a mean over images"),
+    Column("δ1", "delta1", "↑", 4, "share of pixels within 25 %"),
+    Column("RMSE", "rmse", "↓", 4, "metres"),
+    Column("SILog", "silog", "↓", 3, "100 × the standard deviation of ln p − ln g"),
+    Column("SEE", "see", "↓", 3, "soft edge error at depth edges, metres (SMD-Nets)"),
+    Column("boundary F1", "boundary_f1", "↑", 4, "scale-invariant occluding contours (Depth Pro)"),
+    Column("CE", "ce", "↓", 4, "consistency error of tiles before alignment, metres (PatchFusion)"),
+    Column("D3R", "d3r", "↓", 4, "disagreement of order across depth discontinuities (BoostingDepth)"),
+    Column("flat RMSE", "cityscapes_rmse", "↓", 4, "metres, away from outlines (PatchRefiner, Cityscapes)"),
+    Column("outline F1", "cityscapes_f1", "↑", 4, "depth edges on outlines of the segmentation (the same)"),
+    Column("EdgeAcc", "cityscapes_edge_accuracy", "↓", 3, "pixels from predicted to true edges (the same)"),
+    Column(
+        "EdgeComp", "cityscapes_edge_completeness", "↓", 3, "pixels from true to predicted edges (the same)"
+    ),
+    Column("s/image", "seconds", "↓", 2, "median seconds of a prediction, the photo already read"),
+    Column("GFLOP", "gflop", "↓", 1, "of the first photo, 2 per multiply-add"),
+    Column("peak MB", "peak_rss_mb", "↓", 0, "most resident memory of the process that ran only this model"),
+    Column("peak GPU MB", "peak_gpu_mb", "↓", 0, "most memory of the GPU that this model took"),
+    Column(
+        "GEMM GFLOP/s", "gemm_gflop_per_second", "", 0, "of this machine's float32 matrix products, meanwhile"
+    ),
 )
 
 
