@@ -371,6 +371,24 @@ def test_cityscapes_gets_its_own_protocol(tmp_path):
     assert {"cityscapes_rmse", "cityscapes_f1", "cityscapes_edge_accuracy"} < scores.keys()
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("kitti", "0.001–80 m counts, in rows 40.8–99.2 % and columns 3.6–96.4 %"),
+        ("nyuv2", "0.001–10 m counts, in rows 9.4–98.1 % and columns 6.4–93.9 %"),
+        ("cityscapes", "0.001–250 m counts, in rows 0.0–75.0 % and columns 6.2–93.8 %"),
+        ("scannetpp", "0.001–10 m counts; "),
+    ],
+)
+def test_command_says_which_truth_counts_for_each_kind(tmp_path, kind, words):
+    getattr(layouts, kind)(tmp_path / "data")
+    (tmp_path / "pred").mkdir()
+    arguments = ["evaluate", "--data", f"{kind}:{tmp_path / 'data'}", "--pred", str(tmp_path / "pred")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1  # the folder is empty
+    assert words in " ".join(result.stderr.split())
+
+
 def test_the_error_picture_says_which_way():
     truth = TRUTH.copy()
     truth[0] = 0

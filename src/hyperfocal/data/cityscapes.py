@@ -39,7 +39,7 @@ class Cityscapes(Frames):
         "({leftImg8bit,disparity,camera}/<split>/<city>/*_{leftImg8bit.png,disparity.png,camera.json})"
     )
     parts = ("image", "disparity", "camera")
-    scope = Scope(max_depth=250.0)
+    scope = Scope(max_depth=250.0, window=(0, 3 / 4, 1 / 16, 15 / 16))
 
     def find(self) -> Iterator[Frame]:
         """Frames of all splits and cities."""

@@ -10,6 +10,7 @@ from hyperfocal.evaluate.profile import Profile, Profiles
 from hyperfocal.evaluate.score import Row
 
 DPI = 110
+LEAST = 0.01  # per cent: where no error at all stands on a logarithmic axis
 
 
 def plot_profiles(profiles: Mapping[str, Profiles], path: Path) -> None:
@@ -22,10 +23,11 @@ def plot_profiles(profiles: Mapping[str, Profiles], path: Path) -> None:
     edge.set(xlabel="distance to the nearest depth edge in pixels", ylabel="AbsRel in %", xscale="log")
     edge.set_xticks([0.5, 1, 4, 16, 64, 256], ["on it", "1", "4", "16", "64", "256"])
     edge.minorticks_off()
-    depth.set(xlabel="true depth in metres", ylabel="AbsRel in %")
-    _logarithmic(depth)
-    for axes in (edge, depth):
-        axes.set_ylim(bottom=0)
+    depth.set(xlabel="true depth in metres", ylabel="AbsRel in %", xscale="log")
+    _plain(depth.xaxis)
+    for axes in (edge, depth):  # a little sky among far walls is thousands of per cent
+        axes.set_yscale("log")
+        _plain(axes.yaxis)
     edge.legend(frameon=False)
     figure.savefig(path, format="png", dpi=DPI)
 
@@ -39,9 +41,9 @@ def plot_cost(table: Sequence[Row], path: Path) -> None:
             seconds, value = float(row["seconds"]), float(row[key])
             axes.plot(seconds, value, "o")
             axes.annotate(f" {label(row)}", (seconds, value), fontsize=8)
-        axes.set(xlabel="seconds an image", ylabel=title)
+        axes.set(xlabel="seconds an image", ylabel=title, xscale="log")
         axes.margins(0.25)
-        _logarithmic(axes)
+        _plain(axes.xaxis)
     figure.savefig(path, format="png", dpi=DPI)
 
 
@@ -61,16 +63,16 @@ def _figure(columns: int) -> tuple[Any, Any]:
     return figure, every
 
 
-def _logarithmic(axes: Any) -> None:
-    """Makes the horizontal axis logarithmic, with plain numbers: 1, 2, 5, 10..."""
+def _plain(axis: Any) -> None:
+    """Puts plain numbers on a logarithmic axis: 1, 2, 5, 10..."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter("{x:g}")
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:g}")
 
 
 def _line(axes: Any, profile: Profile, positions: Any, label: str) -> None:
     known = profile.pixels > 0
-    axes.plot(positions[known], 100 * profile.means[known], "o-", markersize=4, label=label)
+    errors = np.maximum(100 * profile.means[known], LEAST)
+    axes.plot(positions[known], errors, "o-", markersize=4, label=label)
