@@ -259,7 +259,8 @@ def test_command_compares_models_and_writes_a_report(tmp_path):
     tiny_model().save_pretrained(tmp_path / "model")
     tiny_model(refiner=None).save_pretrained(tmp_path / "coarse")
     report = tmp_path / "report"
-    options = ["--model", tmp_path / "coarse", "--model", tmp_path / "nowhere", "--model", tmp_path / "model"]
+    named = (f"base={tmp_path / 'coarse'}", tmp_path / "nowhere", tmp_path / "model")
+    options = [word for name in named for word in ("--model", name)]
     options += [
         "--data",
         f"unrealstereo4k:{tmp_path / 'data'}",
@@ -275,11 +276,11 @@ def test_command_compares_models_and_writes_a_report(tmp_path):
     assert "nowhere" in result.stderr
     with (report / "images.csv").open(newline="") as file:
         rows = {(Path(row["model"]).name, row["alignment"]): row for row in csv.DictReader(file)}
-    assert rows.keys() == {(m, a) for m in ("coarse", "model") for a in ("none", "median")}
+    assert rows.keys() == {(m, a) for m in ("base", "model") for a in ("none", "median")}
     for row in rows.values():
         assert {float(row[key]) > 0 for key in ("ce", "seconds", "gflop", "peak_rss_mb", "abs_rel")} == {True}
         assert float(row["d3r"]) >= 0
-    costs = [float(rows[name, "none"]["gflop"]) for name in ("coarse", "model")]
+    costs = [float(rows[name, "none"]["gflop"]) for name in ("base", "model")]
     assert costs[0] < costs[1]
     page = (report / "index.html").read_text()
     links = set(re.findall(r"(?:src|href)='?([^' >]+)", page))
@@ -300,7 +301,7 @@ def ended(*_):
 def test_a_model_whose_process_is_ended_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "_load", ended)
     with pytest.raises(HyperfocalError, match="for want of memory"):
-        list(score(ModelRun("nano", "none"), [Truth("a", TRUTH)]))
+        list(score(ModelRun("nano", "nano", "none"), [Truth("a", TRUTH)]))
 
 
 def test_tiles_of_ce_see_the_whole_photo_or_are_photos_of_their_own():

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from hyperfocal.evaluate.maps import MapFolder
     from hyperfocal.evaluate.score import Source
 
+Word = TypeVar("Word", bound=str)
 ALSO = ("ce", "d3r")
 
 
 def evaluate(
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Model to run on --data; may be repeated: one table compares them."),
+        typer.Option(help="Model to run on --data, as MODEL or NAME=MODEL; may be repeated."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="KIND:PATH; kinds: see `data check --help`.")] = None,
     split: Annotated[str | None, typer.Option(help="Of --data: a list of frames, or a folder of it.")] = None,
@@ -92,8 +93,8 @@ def evaluate(
     from hyperfocal.metrics.depth import ALIGNMENTS
     from hyperfocal.tiles.plan import check_tiling
 
-    models, tilings = model or [], tiling.split(",")
-    alignments = [how for how in ALIGNMENTS if how in _listed("--align", align, ALIGNMENTS)]
+    models, tilings = [_model(text) for text in model or []], tiling.split(",")
+    alignments = _listed("--align", align, ALIGNMENTS) or ["none"]
     slow = _listed("--also", also, ALSO)
     if (data is None) == (gt is None) or not (models or pred or pred_disparity) or (models and gt):
         raise typer.BadParameter("give --model or --pred or both with --data, or --pred with --gt")
@@ -101,7 +102,9 @@ def evaluate(
         raise typer.BadParameter("--gt-disparity goes with --gt")
     for name in tilings:
         check_tiling(name)
-    folders = _folders(models, pred or [], pred_disparity or [], _units(pred_unit or []))
+    folders = _folders(
+        [name for name, _ in models], pred or [], pred_disparity or [], _units(pred_unit or [])
+    )
 
     scope = Scope()
     if data is not None:
@@ -120,8 +123,8 @@ def evaluate(
 
         collected = Report(report, min_depth, farthest)
     sources: list[Source] = [
-        ModelRun(name, how, device, focal_px, "ce" in slow, min_depth, farthest)
-        for name in models
+        ModelRun(name, where, how, device, focal_px, "ce" in slow, min_depth, farthest)
+        for name, where in models
         for how in tilings
     ]
     sources += folders
@@ -166,12 +169,12 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _listed(option: str, text: str, known: tuple[str, ...]) -> set[str]:
-    """The words of an option; wrong usage (exit 2) if one isn't known."""
-    words = {word for word in text.split(",") if word}
-    if words - set(known):
+def _listed(option: str, text: str, known: tuple[Word, ...]) -> list[Word]:
+    """The words of an option, each once; wrong usage (exit 2) if one isn't known."""
+    words = dict.fromkeys(word for word in text.split(",") if word)
+    if words.keys() - set(known):
         raise typer.BadParameter(f"{option} {text}: known are {', '.join(known)}, separated by commas")
-    return words
+    return [next(k for k in known if k == word) for word in words]
 
 
 def _folders(
@@ -182,7 +185,7 @@ def _folders(
 
     taken, folders = set(models), []
     if len(taken) < len(models):
-        raise typer.BadParameter("--model: one of them comes twice")
+        raise typer.BadParameter("--model: two have one name; name them, as in other=MODEL")
     for texts, disparity in ((pred, False), (pred_disparity, True)):
         for name, folder in map(_named, texts):
             if name in taken:
@@ -207,6 +210,12 @@ def _units(texts: list[str]) -> dict[str, float]:
         except ValueError:
             raise typer.BadParameter(f"--pred-unit {text}: {number} is no number of metres") from None
     return units
+
+
+def _model(text: str) -> tuple[str, str]:
+    """NAME=MODEL, or a model that is called as it is loaded."""
+    name, equals, where = text.partition("=")
+    return (text, text) if not equals or Path(text).is_dir() else (name, where)
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -34,7 +35,8 @@ class ModelRun:
     - ce: the consistency error of its tiles in metres, if asked for, unaligned; none without tiles
 
     Attributes:
-        name: bundled name, local directory or hub id.
+        name: in the table.
+        model: bundled name, local directory or hub id.
         tiling: "none" is the coarse map alone.
         device: as for `load`.
         focal_px: of all photos; by default what the data say.
@@ -45,6 +47,7 @@ class ModelRun:
     """
 
     name: str
+    model: str
     tiling: str
     device: str = "auto"
     focal_px: float | None = None
@@ -62,7 +65,7 @@ class ModelRun:
         """
         try:
             with ProcessPoolExecutor(1, _context(), _end_at_ctrl_c) as process:
-                self.about = process.submit(_load, self.name, self.device).result()
+                self.about = process.submit(_load, self.model, self.device).result()
                 first = True
                 for truth in truths:
                     assert truth.image is not None
@@ -84,8 +87,8 @@ class ModelRun:
 
 
 def _context() -> Any:
-    """Children of a server that has imported PyTorch once; where there is none, fresh processes."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    """Children of a server that has imported PyTorch once; fresh processes where forks are no good."""
+    if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hyperfocal.predictor"])
