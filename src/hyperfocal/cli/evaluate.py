@@ -152,19 +152,16 @@ def evaluate(
                 "frames": str(len(truths)),
                 "counted": counted,
                 "alignments": f"{', '.join(alignments)}; pictures and plots show each model's first",
-                "date": datetime.now().astimezone().isoformat(" ", "seconds"),
-                "command": shlex.join(["hyperfocal", *sys.argv[1:]]),
-                **_machine(),
+                **_this_run(),
             }
             about = {s.name: ", ".join(f"{k} {v}" for k, v in s.about.items()) for s in sources if s.about}
             collected.write(rows, facts, about)
         if as_json:
             typer.echo(json.dumps([{k: None if v != v else v for k, v in row.items()} for row in table]))
         else:
-            out = Console(width=None if sys.stdout.isatty() else 240)
-            out.print(rich_table(table))
+            Console(width=None if sys.stdout.isatty() else 240).print(rich_table(table))
             if report is not None:
-                out.print(f"report: {report / 'index.html'}", highlight=False)
+                typer.echo(f"report: {report / 'index.html'}")
     if failed:
         raise typer.Exit(1)
 
@@ -237,10 +234,13 @@ def _counted(scope: "Scope", low: float, high: float) -> str:
     return f"{text}, in rows {top}–{bottom} % and columns {left}–{right} %"
 
 
-def _machine() -> dict[str, str]:
+def _this_run() -> dict[str, str]:
+    """When, how, where and with what."""
     from hyperfocal.machine import cpu_name
 
     return {
+        "date": datetime.now().astimezone().isoformat(" ", "seconds"),
+        "command": shlex.join(["hyperfocal", *sys.argv[1:]]),
         "machine": cpu_name(),
         "versions": f"hyperfocal {version('hyperfocal')}, torch {version('torch')}, numpy {version('numpy')}",
     }

@@ -112,11 +112,14 @@ def _load(name: str, device: str) -> dict[str, str]:
     from hyperfocal.predictor import load
 
     _model = load(name, device=device)
+    device_words = f"{_model.device}, {torch.get_num_threads()} threads"
+    if _model.device.type == "cuda":
+        device_words = f"{_model.device}, {torch.cuda.get_device_name(_model.device)}"
     parameters = sum(p.numel() for net in (_model.coarse, _model.refiner) if net for p in net.parameters())
     return {
         "licence": _model.config.licence,
         "parameters": f"{parameters / 1e6:.1f} M",
-        "device": f"{_model.device}, {torch.get_num_threads()} threads",
+        "device": device_words,
         "precision": str(_model.dtype).removeprefix("torch."),
     }
 
