@@ -169,7 +169,7 @@ def _html_page(
         f"<details class=note><summary>What the columns are</summary>{_definitions(_notes(table))}</details>",
         f"<h2>Where the errors are</h2>{figures}",
         f"<h2>Worst frames</h2><p class=note>{PICTURES}</p>{_frames(worst, rows)}" if worst else "",
-        f"<h2>Best frames</h2><p class=note>{PICTURES}</p>{_frames(best, rows)}",
+        f"<h2>{'Best frames' if worst else 'Frames'}</h2><p class=note>{PICTURES}</p>{_frames(best, rows)}",
         f"<h2>Models</h2>{_definitions(models)}" if models else "",
         f"<h2>This run</h2>{_definitions(facts)}",
         f"<h2>Each image</h2><details><summary>{len(rows)} rows</summary><div class=wide>"
