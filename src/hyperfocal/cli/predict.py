@@ -82,6 +82,9 @@ def predict(
     tile_batch: Annotated[
         int | None, typer.Option(min=1, help="Tiles at once: more memory; faster on GPUs.")
     ] = None,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="PatchFusion: later tiles of p49 and rN see the earlier ones.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object an image on standard output.")
@@ -107,6 +110,7 @@ def predict(
             "focal_px": focal_px,
             "seed": seed,
             "tile_batch": tile_batch,
+            "feedback": feedback,
             "max_pixels": max_pixels,
         }
         for record in _run(network, jobs, options, voice):

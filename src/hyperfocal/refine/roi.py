@@ -35,7 +35,7 @@ def crop_maps(
             `extents_of` gives them; the photo's own unless given.
 
     Returns:
-        One (K, C_i, *sizes[i]) crop of each map, in the map's dtype.
+        One (K, C_i, *sizes[i]) crop of each map, in the map's dtype and the layout that convolutions like.
     """
     # In float32 whatever the maps are: half precision cannot tell neighbouring pixels of a wide photo apart.
     boxes = boxes.to(maps[0].device, torch.float32)
@@ -50,7 +50,7 @@ def crop_maps(
         source = whole.float()
         source = source.expand(len(boxes), -1, -1, -1) if batch_index is None else source[batch_index]
         crop = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        crops.append(crop.to(whole.dtype))
+        crops.append(crop.to(whole.dtype, memory_format=torch.channels_last))
     return crops
 
 
