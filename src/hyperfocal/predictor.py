@@ -242,6 +242,35 @@ class Model:
             result = self._finish(depth, sky.numpy(), read, tiling)
         return result, report
 
+    def predict_tiles(
+        self, photo: PhotoLike, boxes: Sequence[Box], *, focal_px: float | None = None
+    ) -> FloatMap:
+        """Predict tiles each by itself, unmerged, as the consistency error wants them (PatchFusion, section 4.1).
+
+        A model with a refiner sees the whole photo for each, as always; without one, each tile is a photo of its own.
+
+        Args:
+            photo: as for `predict`.
+            boxes: of one size.
+            focal_px: of the whole photo, in pixels; overrides EXIF.
+
+        Returns:
+            (n, h, w) metres; inf = sky.
+        """
+        read = read_photo(photo, focal_px=focal_px)
+        if self.refiner is None:
+            focal = read.camera.focal_px
+            return np.stack([self.predict(read.pixels[box.slices], focal_px=focal).metres for box in boxes])
+        scene = self._see_whole(read)
+        with torch.inference_mode(), self._precision():
+            scene = scene._replace(features=whole_maps(self.refiner, scene.features))
+        tiles = []
+        for box in boxes:
+            (depth,), _ = self._refined(scene, [box])
+            sky = None if self.config.sky_from is None else depth >= self.config.sky_from
+            tiles.append(self._finish(depth, sky, read, "tiles").metres)
+        return np.stack(tiles)
+
     def save_pretrained(self, directory: str | os.PathLike[str]) -> None:
         """Write `config.json` and `model.safetensors`, which `hyperfocal.load(directory)` reads."""
         checkpoints.save(directory, self.config, self.coarse, self.refiner)

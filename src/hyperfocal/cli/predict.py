@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from hyperfocal.cli.memory import keep_freed_memory, peak_rss_mb
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.machine import keep_freed_memory, peak_rss_mb
 
 if TYPE_CHECKING:
     from hyperfocal.depthmap import DepthMap
