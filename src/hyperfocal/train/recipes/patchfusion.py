@@ -27,6 +27,7 @@ COARSE = Recipe(
     div=1.0,
     final_div=1e4,
     clip=0.1,
+    ema=0.0,
     workers=4,
 )
 FINE = replace(COARSE, stage="fine", about="fine ZoeDepth on random crops; coarse_from=a ZoeDepth (NYU)")

@@ -42,8 +42,7 @@ def _tiny(recipe: Recipe) -> Recipe:
     )
 
 
-# The papers' crops and plain SILog. G2L's heads want 32 channels at the lowest levels. A crop's partner is moved by
-# a quarter of 128 pixels, one pixel at stride 32.
+# The papers' crops and plain SILog. G2L's heads want 32 channels at the lowest levels.
 _PAPER = Recipe(
     stage="fine",
     group="tiny",
@@ -54,7 +53,7 @@ _PAPER = Recipe(
     steps=400,
     batch=4,
     windows=1,
-    patches=Patches(image=(384, 640), split=(2, 2), process=(128, 128)),
+    patches=Patches(image=(384, 640), process=(64, 64)),
     gradient=0.0,
     lr=2e-3,
     encoder_lr=1.0,
@@ -64,7 +63,9 @@ _PAPER = Recipe(
     workers=0,
     threads=1,
 )
-_FUSION = replace(_PAPER, stage="patchfusion", about="tiny PatchFusion, SILog alone", lr=1e-3)
+_FUSION = replace(
+    _PAPER, stage="patchfusion", about="tiny PatchFusion, SILog alone", steps=200, batch=2, lr=1e-3
+)
 _DSD = replace(
     _PAPER,
     stage="dsd",
