@@ -148,7 +148,7 @@ def test_mode_is_a_surface_never_between():
 def test_smd_net_reads_each_point_alone():
     torch.manual_seed(0)
     channels = (4, 4, 4, 4, 4, 2)
-    net = SMDNet(channels, (16, 8), max_depth=50.0).eval()
+    net = SMDNet(channels, (16, 8), near=0.5, far=50.0).eval()
     maps = [torch.randn(1, c, 8, 8) for c in channels]
     depth = torch.rand(1, 1, 8, 8) * 10
     tile = torch.rand(1, 3, 8, 8)
@@ -156,7 +156,7 @@ def test_smd_net_reads_each_point_alone():
         whole = net(tile, depth, maps)
         corner = net(tile[..., :4, :4], depth[..., :4, :4], [m[..., :4, :4] for m in maps])
     assert torch.allclose(whole[..., :4, :4], corner, atol=1e-5)
-    assert 0 <= whole.min() <= whole.max() <= 50
+    assert 0.5 <= whole.min() <= whole.max() <= 50
 
 
 def test_pixels_of_a_partition_divide_themselves_among_the_queries():

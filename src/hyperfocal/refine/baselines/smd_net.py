@@ -2,7 +2,8 @@
 
 The coarse network's features, read at a point between its pixels, go through a small network with sine
 activations to a mixture of two Laplacians: the surface in front and the one behind. The more likely one is the
-depth, so edges are steps, not ramps. As in PatchFusion's Table 2 the features are those of a base network.
+depth, so edges are steps, not ramps. As in PatchFusion's Table 2 the features are those of a base network. The
+original's mixture is over disparity in parts of the largest; here it is over ln depth in parts of its range.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class SMDNet(Refiner):
     Args:
         coarse_channels: of the six coarse maps, low to high.
         widths: of the hidden layers.
-        max_depth: metres, the largest depth.
+        near: metres, the smallest depth.
+        far: metres, the largest.
 
     Attributes:
         coarse_channels: as given.
@@ -42,11 +44,12 @@ class SMDNet(Refiner):
         self,
         coarse_channels: Sequence[int] = (256, 256, 256, 256, 256, 32),
         widths: Sequence[int] = (1024, 512, 256, 128),
-        max_depth: float = 80.0,
+        near: float = 0.1,
+        far: float = 500.0,
     ) -> None:
         super().__init__()
         self.coarse_channels = tuple(coarse_channels)
-        self.max_depth = max_depth
+        self.log_near, self.log_range = math.log(near), math.log(far / near)
         layers: list[nn.Module] = []
         for i, (a, b) in enumerate(pairwise((sum(coarse_channels) + 1, *widths))):
             layers += [_siren(nn.Conv2d(a, b, 1), first=i == 0), Sine()]
@@ -56,18 +59,21 @@ class SMDNet(Refiner):
         """All at the tile's own size: each pixel of the tile is a point at which they are read."""
         return [(height, width)] * 6
 
+    def part(self, depth: Tensor) -> Tensor:
+        """Metres → where they are in the range of ln depth, in [0, 1]."""
+        return ((depth.clamp_min(1e-6).log() - self.log_near) / self.log_range).clamp(0, 1)
+
     def mixture(self, coarse_depth: Tensor, coarse_features: Sequence[Tensor]) -> Mixture:
-        """Return the mixture at each pixel; five (N, 1, h, w), depths and scales in parts of `max_depth`.
+        """Return the mixture of `part` at each pixel; five (N, 1, h, w).
 
         Args:
             coarse_depth: (N, 1, h, w) metres.
             coarse_features: six maps (N, C_i, h, w).
         """
-        points = torch.cat((*coarse_features, coarse_depth / self.max_depth), 1)
+        points = torch.cat((*coarse_features, self.part(coarse_depth)), 1)
         logit, near, near_scale, far, far_scale = self.head(points).chunk(5, 1)
         # Scales of 1e-4 to 1: without a floor the likelihood of a flat region has no maximum.
-        low = math.log(1e-4)
-        scales = [low - low * s.sigmoid() for s in (near_scale, far_scale)]
+        scales = [math.log(1e-4) * s.sigmoid() for s in (near_scale, far_scale)]
         return Mixture(logit, near.sigmoid(), scales[0], far.sigmoid(), scales[1])
 
     def forward(self, tile: Tensor, coarse_depth: Tensor, coarse_features: Sequence[Tensor]) -> Tensor:
@@ -79,9 +85,9 @@ class SMDNet(Refiner):
             coarse_features: six coarse maps (N, C_i, h, w) cropped to the tile.
 
         Returns:
-            (N, 1, h, w) metres in [0, max_depth].
+            (N, 1, h, w) metres in [near, far].
         """
-        return self.max_depth * self.mixture(coarse_depth, coarse_features).mode()
+        return torch.exp(self.log_near + self.log_range * self.mixture(coarse_depth, coarse_features).mode())
 
 
 def _siren(layer: nn.Conv2d, *, first: bool) -> nn.Conv2d:

@@ -4,7 +4,15 @@ import difflib
 from collections.abc import Iterable
 
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.train.recipes import nano, patchfusion, patchrefiner, patchrefiner_v2, tiny, v2_tables
+from hyperfocal.train.recipes import (
+    baselines,
+    nano,
+    patchfusion,
+    patchrefiner,
+    patchrefiner_v2,
+    tiny,
+    v2_tables,
+)
 from hyperfocal.train.recipes.overrides import override
 from hyperfocal.train.recipes.recipe import PseudoLabels, Recipe
 from hyperfocal.train.recipes.tiny import TINY_COARSE, TINY_REFINER
@@ -18,6 +26,7 @@ RECIPES: dict[str, Recipe] = {
     **patchrefiner.RECIPES,
     **patchrefiner_v2.RECIPES,
     **v2_tables.RECIPES,
+    **baselines.RECIPES,
 }
 
 

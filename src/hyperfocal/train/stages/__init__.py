@@ -16,6 +16,7 @@ from hyperfocal.train.stages.networks import model_config
 from hyperfocal.train.stages.patchfusion import Fusion
 from hyperfocal.train.stages.patchrefiner import PatchRefinerV1
 from hyperfocal.train.stages.pretrain import NoisyPretraining
+from hyperfocal.train.stages.smd_net import BimodalHead
 from hyperfocal.train.stages.stage import Stage
 from hyperfocal.train.stages.weights import WEIGHTS
 
@@ -29,6 +30,7 @@ STAGES: dict[str, Callable[[Recipe], Stage[Any]]] = {
     "pretrain": NoisyPretraining,
     "e2e": EndToEnd,
     "dsd": SyntheticToReal,
+    "smd_net": BimodalHead,
 }
 
 

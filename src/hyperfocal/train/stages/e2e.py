@@ -29,9 +29,10 @@ class EndToEnd:
         self.coarse.requires_grad_(recipe.coarse_lr > 0)
 
     @property
-    def pretrained(self) -> Any:
-        """The part of the refiner that was pretrained: its encoder, or its base network."""
-        return getattr(self.refiner, "encoder", None) or self.refiner.base
+    def pretrained(self) -> nn.Module | None:
+        """The part of the refiner that was pretrained: its encoder, or its base network, if it has either."""
+        found: nn.Module | None = getattr(self.refiner, "encoder", getattr(self.refiner, "base", None))
+        return found
 
     def dataset(self, reader: Reader) -> Dataset[Any]:
         """Photos with windows."""
@@ -39,15 +40,19 @@ class EndToEnd:
 
     def parts(self) -> list[Part]:
         """The coarse network and what was pretrained in the refiner are slower than the fusion."""
-        base, slow = getattr(self.refiner, "base", None), self.recipe.encoder_lr
-        inner = [(self.pretrained, slow)] if base is None else slowly(base, slow)
+        inner, slow = [], self.recipe.encoder_lr
+        if (base := getattr(self.refiner, "base", None)) is not None:
+            inner = slowly(base, slow)
+        elif self.pretrained is not None:
+            inner = [(self.pretrained, slow)]
         return [(self.coarse, self.recipe.coarse_lr), *inner, (self.refiner, 1.0)]
 
     def train(self) -> None:
         """All but the batch norms of what was pretrained, unless the recipe lets them learn."""
         self.coarse.train(self.recipe.batch_norm and self.recipe.coarse_lr > 0)
         self.refiner.train()
-        self.pretrained.train(self.recipe.batch_norm and self.recipe.encoder_lr > 0)
+        if self.pretrained is not None:
+            self.pretrained.train(self.recipe.batch_norm and self.recipe.encoder_lr > 0)
 
     def crops(self, batch: WindowBatch | PatchBatch) -> tuple[Tensor, list[Tensor]]:
         """Coarse depth and maps of the batch's windows."""

@@ -23,7 +23,7 @@ from hyperfocal.train.stages.weights import start_from_imagenet, weights
 
 Part = tuple[nn.Module, float]
 Network = dict[str, Any]
-REFINED = ("patchfusion", "patchrefiner", "e2e", "dsd")  # stages that make a model with a refiner
+REFINED = ("patchfusion", "patchrefiner", "e2e", "dsd", "smd_net")  # stages that make a model with a refiner
 
 
 def model_config(recipe: Recipe) -> ModelConfig:
@@ -71,11 +71,12 @@ def refiner_network(recipe: Recipe) -> Refiner:
                 network.f2c.final.weight, 1.0, 1.0
             )  # or the clamp at 0 m might kill all gradients
         network.encoder.requires_grad_(recipe.encoder_lr > 0)
+    elif (base := getattr(network, "base", None)) is None:
+        _from_imagenet(network, config, recipe)
     elif start := recipe.base_from or recipe.coarse_from:
-        base: Any = network.base
         base.load_state_dict(_fitting(base, weights(start, "coarse"), start))
     else:
-        _from_imagenet(network.base, config["base"], recipe)  # type: ignore[arg-type]
+        _from_imagenet(base, config["base"], recipe)
     state = network.state_dict()
     network.load_state_dict(
         state | dict(_fitting(network, _refiner_start(recipe, state), "the refiner's start"))
