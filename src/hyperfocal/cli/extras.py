@@ -4,7 +4,7 @@ EXTRAS = {  # what each one imports
     "metrics": ("kornia", "scipy", "skimage", "torchmetrics"),
     "nyuv2": ("h5py", "scipy"),
     "synth": ("cv2", "moderngl"),
-    "train": ("cv2",),
+    "train": ("accelerate", "cv2", "matplotlib", "tensorboard"),
 }
 
 

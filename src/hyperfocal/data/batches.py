@@ -254,7 +254,13 @@ class WindowCrops(_Steps, Dataset[WindowBatch]):
 
 
 def batches(
-    dataset: Dataset[Batch], first: int, last: int, *, workers: int, batch: int = 1, share: Share | None = None
+    dataset: Dataset[Batch],
+    first: int,
+    last: int,
+    *,
+    workers: int,
+    batch: int = 1,
+    share: Share | None = None,
 ) -> Iterator[Batch]:
     """Batches first .. last−1 in order, prepared ahead by worker processes (0: here, when asked for).
 

@@ -94,7 +94,9 @@ class Run:
 
     def _load(self, state: dict[str, Any]) -> None:
         """Takes in what a checkpoint holds besides the networks."""
-        self.average.load({name: processes.like(v, self.average.state[name]) for name, v in state["average"].items()})
+        self.average.load(
+            {name: processes.like(v, self.average.state[name]) for name, v in state["average"].items()}
+        )
         self.optimizer.load_state_dict(_cut(state["optimizer"], self.optimizer))
         for group, peak in zip(self.optimizer.param_groups, _groups(self.stage), strict=True):
             group["peak"] = peak["peak"]  # the recipe's, which may have changed, not the checkpoint's
@@ -188,7 +190,9 @@ class Run:
             last = piece == share.pieces - 1
             with nullcontext() if last else accelerator.no_sync(self.whole):
                 with accelerator.autocast():
-                    loss = self.whole(lambda batch=batch, generator=generator: self.stage.loss(batch, generator))
+                    loss = self.whole(
+                        lambda batch=batch, generator=generator: self.stage.loss(batch, generator)
+                    )
                 accelerator.backward(loss / share.pieces)
             total += loss.detach() / share.pieces
         norm = accelerator.clip_grad_norm_(self.networks.parameters(), recipe.clip)
@@ -223,7 +227,8 @@ class Run:
             scores = validate(model, validation)
             journal.validation({"step": self.step, **scores})
             if self.accelerator.is_main_process:
-                say(f"validation: AbsRel {scores['abs_rel']:.4f}  δ1 {scores['delta1']:.4f}  F1 {scores['boundary_f1']:.4f}")
+                best = {name: f"{scores[name]:.4f}" for name in ("abs_rel", "delta1", "boundary_f1")}
+                say(f"validation: {'  '.join(f'{name} {value}' for name, value in best.items())}")
 
     def save(self) -> None:
         """Writes the checkpoint and the averaged weights; a reader never sees half a file."""
@@ -247,10 +252,8 @@ class Run:
             config = model_config(self.recipe)
         except HyperfocalError:
             return None
-        networks = self._averaged(config)
-        refiner = networks["refiner"] if "refiner" in networks else None
         return Model(
-            self.folder.name, config, networks["coarse"], refiner, self.accelerator.device, torch.float32
+            self.folder.name, config, *self._averaged(config), self.accelerator.device, torch.float32
         )
 
     def export(self, directory: Path) -> None:
@@ -260,17 +263,17 @@ class Run:
             HyperfocalError: the stage makes no model.
         """
         config = model_config(self.recipe)
-        networks = self._averaged(config)
+        coarse, refiner = self._averaged(config)
         if self.accelerator.is_main_process:
-            refiner = networks["refiner"] if "refiner" in networks else None
-            checkpoints.save(directory, config, networks["coarse"], refiner, torch.float16)
+            checkpoints.save(directory, config, coarse, refiner, torch.float16)
 
-    def _averaged(self, config: checkpoints.ModelConfig) -> nn.ModuleDict:
+    def _averaged(self, config: checkpoints.ModelConfig) -> tuple[nn.Module, nn.Module | None]:
         """New networks with the averaged weights."""
-        coarse, refiner = checkpoints.build(config)
-        networks = nn.ModuleDict({"coarse": coarse} if refiner is None else {"coarse": coarse, "refiner": refiner})
         average = {name: processes.full(value) for name, value in self.average.state.items()}
-        networks.load_state_dict({name: average[name] for name in networks.state_dict()})
+        networks = checkpoints.build(config)
+        for name, network in zip(("coarse", "refiner"), networks, strict=True):
+            if network is not None:
+                network.load_state_dict({key: average[f"{name}.{key}"] for key in network.state_dict()})
         return networks
 
 

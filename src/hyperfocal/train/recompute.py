@@ -3,9 +3,10 @@
 Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,13 +22,14 @@ def recompute(network: nn.Module) -> None:
         block.forward = partial(_forward, block, block.forward)
 
 
-def _forward(block: nn.Module, forward: object, *args: object) -> object:
+def _forward(block: nn.Module, forward: Callable[..., Any], *args: Any) -> Any:
     if not torch.is_grad_enabled():
-        return forward(*args)  # type: ignore[operator]
-    return checkpoint(forward, *args, use_reentrant=False, context_fn=partial(_contexts, block))  # type: ignore[arg-type]
+        return forward(*args)
+    contexts = partial(_contexts, block)
+    return checkpoint(forward, *args, use_reentrant=False, context_fn=contexts)
 
 
-def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+def _contexts(block: nn.Module) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
     return nullcontext(), _statistics_kept(block)
 
 

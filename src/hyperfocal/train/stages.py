@@ -22,6 +22,7 @@ from hyperfocal.losses.gradient import gradient_matching
 from hyperfocal.losses.silog import silog, silog_per_image
 from hyperfocal.refine.patchrefiner_v2 import PatchRefinerV2, widen_stem
 from hyperfocal.refine.roi import crop_maps
+from hyperfocal.train.processes import randn, whole_batch
 from hyperfocal.train.recipes import Recipe
 
 Batch = TypeVar("Batch")
@@ -107,7 +108,7 @@ class NoisyPretraining:
         n, _, height, width = batch.image.shape
         sizes = self.refiner.feature_sizes(height, width)
         noise = [
-            torch.randn(n, channels, *size, generator=generator)
+            randn(n, (channels, *size), generator).to(batch.image.device)
             for channels, size in zip(self.recipe.refiner["coarse_channels"], sizes, strict=True)
         ]
         silent = torch.full_like(batch.target, self.refiner.space.silent)
@@ -216,7 +217,8 @@ def _with_own_loss(
 
 
 def _loss(depth: Tensor, target: Tensor, recipe: Recipe, scale_invariant: ScaleInvariant) -> Tensor:
-    """SILog + weight · gradient matching in log depth; unknown pixels have target 0."""
+    """SILog + weight · gradient matching in log depth, of the global batch; unknown pixels have target 0."""
+    depth, target = whole_batch(depth, target)
     valid = target > 0
     logs = depth.clamp_min(1e-3).log(), target.clamp_min(1e-3).log()
     return scale_invariant(depth, target, valid) + recipe.gradient * gradient_matching(*logs, valid)
