@@ -3,6 +3,7 @@
 EXTRAS = {  # what each one imports
     "metrics": ("kornia", "scipy", "skimage", "torchmetrics"),
     "nyuv2": ("h5py", "scipy"),
+    "stream": ("blosc2", "webdataset"),
     "synth": ("cv2", "moderngl"),
     "train": ("accelerate", "cv2", "matplotlib", "tensorboard"),
 }
