@@ -48,17 +48,17 @@ def _gather(own: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def randn(photos: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """N(0, 1) noise that a photo gets whichever process it is in: (photos, *shape), on the CPU.
+def randn(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """N(0, 1) noise that a photo gets whichever process it is in, on the CPU.
 
     Args:
-        photos: of this process.
-        shape: of one photo's noise.
+        shape: photos of this process first.
         generator: in the same state in all processes, before and after.
     """
+    photos, *each = shape
     seeds = torch.randint(2**62, (count() * photos,), generator=generator)
     own = seeds[index() * photos :][:photos].tolist()
-    return torch.stack([torch.randn(*shape, generator=torch.Generator().manual_seed(s)) for s in own])
+    return torch.stack([torch.randn(each, generator=torch.Generator().manual_seed(s)) for s in own])
 
 
 def any_process(*flags: bool, device: torch.device) -> list[bool]:
