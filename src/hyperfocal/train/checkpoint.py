@@ -1,6 +1,7 @@
 """Checkpoints: whole or not there, the newest `keep`, read without unpickling code."""
 
 import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,16 @@ def load(folder: Path) -> dict[str, Any]:
     """Reads the newest checkpoint, on the CPU.
 
     Raises:
-        HyperfocalError: there is none.
+        HyperfocalError: there is none, or it is broken, or holds more than tensors and numbers.
     """
     found = checkpoints(folder)
     if not found:
         raise HyperfocalError(f"{folder}: nothing to resume")
-    state: dict[str, Any] = torch.load(found[-1], map_location="cpu", weights_only=True, mmap=True)
+    try:
+        state: dict[str, Any] = torch.load(found[-1], map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise HyperfocalError(f"{found[-1]}: no checkpoint that can be read: {reason}") from error
     return state
 
 

@@ -19,7 +19,7 @@ import cv2
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import send_to_device
-from timm.layers import convert_sync_batchnorm
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
@@ -86,7 +86,7 @@ class Run:
                 for part in (network, *network.children()):  # stages call some networks by their parts
                     part.compile()
         if self.share.processes > 1 and self.accelerator.device.type == "cuda":
-            convert_sync_batchnorm(self.networks)
+            convert_sync_batchnorm(self.networks)  # type: ignore[no-untyped-call]
         optimizer = torch.optim.AdamW(
             _groups(self.stage), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
         )
