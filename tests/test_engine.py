@@ -41,6 +41,9 @@ def double(found, make=engine.stage):
     loss = stage.loss
     cast = lambda x: x.double() if isinstance(x, torch.Tensor) and x.is_floating_point() else x
     stage.loss = lambda batch, generator: loss(type(batch)(*map(cast, batch)), generator)
+    for module in stage.networks.modules():
+        if not list(module.children()):  # some maps are made in float32
+            module.register_forward_pre_hook(lambda module, inputs: tuple(map(cast, inputs)))
     return stage
 
 engine.stage = double

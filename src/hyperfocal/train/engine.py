@@ -53,7 +53,7 @@ class Run:
 
     Raises:
         HyperfocalError: `resume` without a checkpoint, or a checkpoint without `resume`; a precision that
-            isn't known; a batch that the processes can't share.
+            isn't known.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, *, resume: bool = False) -> None:

@@ -50,6 +50,5 @@ def picture(photo: NDArray[np.uint8], predictions: Sequence[FloatMap], target: F
     level = (np.nan_to_num(error, posinf=WORST).clip(0, WORST) / WORST * 255).astype(np.uint8)
     shown = cv2.applyColorMap(level, cv2.COLORMAP_INFERNO)[..., ::-1].copy()
     shown[~surface] = GREY
-    return np.hstack(
-        [cv2.resize(photo, size, interpolation=cv2.INTER_AREA), depth_picture(np.hstack(maps)), shown]
-    )
+    small_photo = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.hstack([small_photo, depth_picture(np.hstack(list(maps))), np.asarray(shown, np.uint8)])
