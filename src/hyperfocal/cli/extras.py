@@ -5,7 +5,7 @@ EXTRAS = {  # what each one imports
     "nyuv2": ("h5py", "scipy"),
     "stream": ("blosc2", "webdataset"),
     "synth": ("cv2", "moderngl"),
-    "train": ("cv2",),
+    "train": ("accelerate", "cv2", "matplotlib", "tensorboard"),
     "transformers": ("transformers",),
 }
 

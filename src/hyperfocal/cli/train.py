@@ -1,5 +1,7 @@
 """`hyperfocal recipes` and `hyperfocal train`: the training stages."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -43,9 +45,20 @@ def train(
             help="As for `hyperfocal data check`; packed: reads fastest. A bare folder is unrealstereo4k.",
         ),
     ] = "data",
+    split: Annotated[str | None, typer.Option(help="Of --data: a list of frames, or a folder of it.")] = None,
+    val: Annotated[
+        str | None, typer.Option(metavar="KIND:PATH", help="Photos to score the averaged model on.")
+    ] = None,
+    val_split: Annotated[str | None, typer.Option(help="Of --val, as --split is of --data.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT.")] = False,
     export: Annotated[Path | None, typer.Option(help="At the end, write the model into this folder.")] = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="GPUs of this machine to train on; without GPUs, processes.")
+    ] = 1,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, bf16 or fp16; as in the recipe if not given.")
+    ] = None,
 ) -> None:
     r"""Train one stage. Ctrl-C stops with a checkpoint; --resume goes on from it.
 
@@ -55,18 +68,43 @@ def train(
         hyperfocal train nano-coarse --data frames --out runs/coarse
         hyperfocal train nano-pretrain encoder_from=runs/coarse --data frames --out runs/pretrain
         hyperfocal train nano-e2e coarse_from=runs/coarse refiner_from=runs/pretrain --data frames
+
+    For several machines: `accelerate launch -m hyperfocal.cli train ...` on each.
     """
+    if devices > 1 and "RANK" not in os.environ:  # which launchers set: then this is one of the processes
+        raise typer.Exit(_launch(devices))
+
     from hyperfocal.data.kinds import UnknownKind, open_data
     from hyperfocal.train.engine import Run
     from hyperfocal.train.recipes import recipe as find
+    from hyperfocal.train.report import write_report
 
     try:
-        reader = open_data(data if ":" in data else f"unrealstereo4k:{data}")
+        reader = open_data(data if ":" in data else f"unrealstereo4k:{data}", split)
+        validation = None if val is None else open_data(val, val_split)
     except UnknownKind as error:
         raise typer.BadParameter(str(error)) from error
-    chosen = find(recipe, overrides or []).for_frames(len(reader))
+    chosen = find(recipe, [*(overrides or []), *([f"precision={precision}"] if precision else [])])
+    chosen = chosen.for_frames(len(reader))
     run = Run(chosen, out or Path("runs") / recipe, resume=resume)
-    run.train(reader, typer.echo)
+    run.train(reader, typer.echo, validation)
+    if run.accelerator.is_main_process:
+        typer.echo(f"report: {write_report(run.folder)}")
     if export is not None:
         run.export(export)
         typer.echo(f"model: {export}")
+
+
+def _launch(devices: int) -> int:
+    """Runs this command in that many processes of this machine; returns the exit code."""
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main
+
+    try:
+        main(["--standalone", f"--nproc-per-node={devices}", "-m", "hyperfocal.cli", *sys.argv[1:]])
+    except SignalException:
+        return 0  # passed on: the processes have stopped with a checkpoint
+    except ChildFailedError:
+        return 1  # they have said why
+    return 0

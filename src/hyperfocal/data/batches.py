@@ -1,14 +1,16 @@
 """Training batches: step number in, tensors out.
 
-A batch depends on nothing but (seed, step) and the folder's frames, so a resumed run sees what an
-uninterrupted one would have seen, whatever the number of workers.
+A batch depends on nothing but (seed, step) and the folder's frames, and each of its photos on nothing but
+(seed, step, its place in the batch): a resumed run sees what an uninterrupted one would have seen, and many
+processes see together what one would have seen, whatever the number of workers.
 """
 
 import logging
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
@@ -31,6 +33,28 @@ RELIST_EVERY = 200  # batches: frames that are still being rendered join a runni
 Batch = TypeVar("Batch")
 
 log = logging.getLogger(__name__)
+
+
+class Part(NamedTuple):
+    """Photos `first` to `last` − 1 of the batch of a step."""
+
+    step: int
+    first: int
+    last: int
+
+
+class Share(NamedTuple):
+    """What one of several processes takes of every batch.
+
+    Attributes:
+        process: which one this is, from 0.
+        processes: how many there are.
+        pieces: that each batch is cut into, to be worked on one after another; the processes share each piece.
+    """
+
+    process: int = 0
+    processes: int = 1
+    pieces: int = 1
 
 
 class Reader(Protocol):
@@ -99,18 +123,22 @@ def _whole(size: crops.Size) -> Box:
 
 
 class _Steps:
-    """What both kinds of batches share: frames drawn by a generator of (seed, step)."""
+    """What both kinds of batches share: an index is a step, or a `Part` of its batch; frames drawn at random."""
 
     def __init__(self, reader: Reader, batch: int, canonical: Canonical, seed: int) -> None:
         self.reader, self.batch, self.canonical, self.seed = reader, batch, canonical, seed
         self._listed = self._position = 0
 
-    def _rng(self, step: int) -> np.random.Generator:
+    def _rngs(self, index: int | Part) -> tuple[np.random.Generator, list[np.random.Generator]]:
+        """One generator for what the whole batch shares, and one for each photo of the part."""
+        step, first, last = index if isinstance(index, Part) else Part(index, 0, self.batch)
         if step // RELIST_EVERY != self._listed:
             self._listed = step // RELIST_EVERY
             self.reader.refresh()
-        self._position = step * self.batch
-        return np.random.default_rng((self.seed, step))
+        self._position = step * self.batch + first
+        # From 1: NumPy takes (seed, step, 0) for the same seed as (seed, step).
+        photos = [np.random.default_rng((self.seed, step, photo + 1)) for photo in range(first, last)]
+        return np.random.default_rng((self.seed, step)), photos
 
     def _draw(self, rng: np.random.Generator, choose: Callable[[crops.Size], Box] = _whole) -> Sample:
         """The part of the next frame that `choose` picks, the frame being mirrored half of the time.
@@ -161,12 +189,12 @@ class WholeCrops(_Steps, Dataset[WholeBatch]):
         super().__init__(reader, batch, canonical, seed)
         self.area, self.fraction = area, fraction
 
-    def __getitem__(self, step: int) -> WholeBatch:
-        rng = self._rng(step)
-        size = crops.draw_size(rng, self.area)
+    def __getitem__(self, index: int | Part) -> WholeBatch:
+        shared, rngs = self._rngs(index)
+        size = crops.draw_size(shared, self.area)
         images, targets, names = [], [], []
-        for _ in range(self.batch):
-            sample = self._draw(rng, lambda inside: crops.draw_box(rng, inside, size, self.fraction))
+        for rng in rngs:
+            sample = self._draw(rng, partial(crops.draw_box, rng, size=size, fraction=self.fraction))
             sample = crops.resize(sample, size)
             images.append(degrade(Look.draw(rng)(sample.image), rng))
             scale = crops.canonical_scale(sample, self.canonical.focal)
@@ -207,12 +235,12 @@ class WindowCrops(_Steps, Dataset[WindowBatch]):
         self.windows, self.area, self.tile_size = windows, area, tile_size
         self.window, self.fraction = window, fraction
 
-    def __getitem__(self, step: int) -> WindowBatch:
-        rng = self._rng(step)
-        size = crops.draw_size(rng, self.area)
+    def __getitem__(self, index: int | Part) -> WindowBatch:
+        shared, rngs = self._rngs(index)
+        size = crops.draw_size(shared, self.area)
         photos, windows, boxes, targets, names = [], [], [], [], []
-        for _ in range(self.batch):
-            photo = self._draw(rng, lambda inside: crops.draw_box(rng, inside, size, self.fraction))
+        for rng in rngs:
+            photo = self._draw(rng, partial(crops.draw_box, rng, size=size, fraction=self.fraction))
             look = Look.draw(rng)
             photos.append(degrade(look(crops.resize_image(photo.image, size)), rng))
             scale = crops.canonical_scale(photo, self.canonical.focal)
@@ -233,7 +261,7 @@ class WindowCrops(_Steps, Dataset[WindowBatch]):
             photo=_images(photos),
             windows=_images(windows),
             boxes=torch.from_numpy(np.array(boxes, np.float32)),
-            owner=torch.arange(self.batch).repeat_interleave(self.windows),
+            owner=torch.arange(len(photos)).repeat_interleave(self.windows),
             target=_maps(targets),
             names=tuple(names),
         )
@@ -247,20 +275,57 @@ class WindowCrops(_Steps, Dataset[WindowBatch]):
         return crops.place_box(rng, photo, (self.window[0] / scale, self.window[1] / scale))
 
 
-def batches(dataset: Dataset[Batch], first: int, last: int, *, workers: int) -> Iterator[Batch]:
-    """Batches first .. last−1 in order, prepared ahead by worker processes (0: here, when asked for)."""
+def batches(
+    dataset: Dataset[Batch],
+    first: int,
+    last: int,
+    *,
+    workers: int,
+    batch: int = 1,
+    share: Share | None = None,
+) -> Iterator[Batch]:
+    """Batches first .. last−1 in order, prepared ahead by worker processes (0: here, when asked for).
+
+    Args:
+        dataset: batches by step; by `Part` where they are shared.
+        first: step.
+        last: step, exclusive.
+        workers: how many.
+        batch: photos a step, over all processes.
+        share: this process's: its parts of the batches in their order. None asks for whole batches.
+
+    Raises:
+        HyperfocalError: `batch` can't be shared evenly, or too many frames can't be read.
+    """
+    steps = range(first, last)
     loader = DataLoader(
         dataset,
         batch_size=None,
-        sampler=range(first, last),
+        sampler=steps if share in (None, Share()) else parts(steps, batch, share),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        pin_memory=torch.cuda.is_available(),
         worker_init_fn=_start_worker,
     )
     try:
         yield from loader
     except HyperfocalError as error:  # a worker's comes with its traceback in the text
         raise HyperfocalError(str(error).strip().rsplit("HyperfocalError: ", 1)[-1]) from None
+
+
+def parts(steps: Iterable[int], batch: int, share: Share) -> Iterator[Part]:
+    """Return what a process takes: its part of each piece of each step's batch.
+
+    Raises:
+        HyperfocalError: the batch can't be shared evenly.
+    """
+    size, left = divmod(batch, share.pieces * share.processes)
+    if left:
+        raise HyperfocalError(
+            f"batch={batch} can't be shared evenly: {share.processes} processes, accumulate={share.pieces}"
+        )
+    firsts = [(piece * share.processes + share.process) * size for piece in range(share.pieces)]
+    return (Part(step, first, first + size) for step in steps for first in firsts)
 
 
 def _start_worker(_: int) -> None:

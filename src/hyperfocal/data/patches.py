@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hyperfocal.data.batches import Canonical, Reader, WholeBatch, _Steps
+from hyperfocal.data.batches import Canonical, Part, Reader, WholeBatch, _Steps
 from hyperfocal.data.crops import Size, place_box
 from hyperfocal.tiles.plan import Box
 
@@ -108,10 +108,10 @@ class PaperPhotos(_PaperSteps, Dataset[WholeBatch]):
         seed: of every random choice.
     """
 
-    def __getitem__(self, step: int) -> WholeBatch:
-        rng = self._rng(step)
+    def __getitem__(self, index: int | Part) -> WholeBatch:
+        _, rngs = self._rngs(index)
         images, targets, names = [], [], []
-        for _ in range(self.batch):
+        for rng in rngs:
             image, metres, name = self._photo(rng)
             images.append(sampled(image, self.patches.process))
             targets.append(metres[..., 0])
@@ -138,12 +138,12 @@ class PaperPatches(_PaperSteps, Dataset[PatchBatch]):
         super().__init__(reader, batch=batch, patches=patches, seed=seed)
         self.windows, self.pairs = windows, pairs
 
-    def __getitem__(self, step: int) -> PatchBatch:
-        rng = self._rng(step)
+    def __getitem__(self, index: int | Part) -> PatchBatch:
+        _, rngs = self._rngs(index)
         photos, names = [], []
         cuts: list[list[tuple[Tensor, FloatMap, Box, int]]] = [[], []]  # the crops, and their partners
         shifts = []
-        for owner in range(self.batch):
+        for owner, rng in enumerate(rngs):
             image, metres, name = self._photo(rng)
             photos.append(sampled(image, self.patches.process))
             names.append(name)

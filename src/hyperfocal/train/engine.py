@@ -1,42 +1,50 @@
-"""The training loop: AdamW, one cycle, clipping, averaged weights, checkpoints that survive anything.
+"""The training loop on Accelerate: AdamW, one cycle, clipping, averaged weights, checkpoints that survive anything.
 
-A run is a folder: `state.pt` (to resume), `weights.safetensors` (the averaged weights), `recipe.json` and
-`log.csv`. Everything random in step k comes from (seed, k), so a resumed run ends with the same weights as an
-uninterrupted one.
+A run is a folder: `checkpoints/` (to resume), `weights.safetensors` (the averaged weights), `recipe.json`,
+`log.csv`, `validation.csv` and `tensorboard/`. Everything random in step k comes from (seed, k), and from a
+photo's place in the batch: a resumed run ends with the same weights as an uninterrupted one, and many
+processes with those of one.
 """
 
-import csv
 import json
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
-from safetensors.torch import save_file
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import send_to_device
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from hyperfocal import checkpoints
-from hyperfocal.data.batches import Reader, batches
+from hyperfocal.data.batches import Reader, Share, batches
+from hyperfocal.data.kinds import DataSet
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.predictor import Model, choose_device
+from hyperfocal.train import checkpoint, processes
+from hyperfocal.train.average import Average
+from hyperfocal.train.journal import Journal
+from hyperfocal.train.meter import Meter
+from hyperfocal.train.progress import Bar
 from hyperfocal.train.recipes import Recipe
+from hyperfocal.train.recompute import recompute
+from hyperfocal.train.schedule import one_cycle
 from hyperfocal.train.stages import WEIGHTS, Stage, model_config, stage
+from hyperfocal.train.stop import stop_signals
 
-STATE = "state.pt"
 RECIPE = "recipe.json"
-LOG = "log.csv"
-COLUMNS = ("step", "loss", "lr", "gradient_norm", "samples_per_second", "wait")
+PRECISIONS = {None: None, "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
 class Run:
-    """One training run in its folder.
+    """One training run in its folder; made and used alike in every process of it.
 
     Args:
         recipe: what to learn and how.
@@ -44,90 +52,209 @@ class Run:
         resume: go on from the folder's last checkpoint.
 
     Raises:
-        HyperfocalError: `resume` without a checkpoint, or a checkpoint without `resume`.
+        HyperfocalError: `resume` without a checkpoint, or a checkpoint without `resume`; a precision that
+            isn't known.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, *, resume: bool = False) -> None:
         self.recipe, self.folder = recipe, folder
+        if not resume and checkpoint.checkpoints(folder):
+            raise HyperfocalError(f"{folder}: holds a run already; --resume goes on with it")
+        self.accelerator = _accelerator(recipe.precision)
+        self.share = Share(processes.index(), processes.count(), recipe.accumulate)
         torch.manual_seed(recipe.seed)
         self.stage: Stage[Any] = stage(recipe)
         self.networks = self.stage.networks.to(memory_format=torch.channels_last)
+        state = checkpoint.load(folder) if resume else None
+        if state is not None:
+            self.networks.load_state_dict(state["networks"])
+        self.step = 0 if state is None else state["step"]
+        self._prepare()
         self.average = Average(self.networks, recipe.ema)
-        self.optimizer = torch.optim.AdamW(
-            _groups(self.stage), lr=recipe.lr, weight_decay=recipe.weight_decay
-        )
-        self.step = 0
-        folder.mkdir(parents=True, exist_ok=True)
-        if resume:
-            self._load()
-        elif (folder / STATE).exists():
-            raise HyperfocalError(f"{folder}: holds a run already; --resume goes on with it")
-        _forget_after(self.step, folder / LOG)
-        (folder / RECIPE).write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+        if state is not None:
+            self._load(state)
+        if self.accelerator.is_main_process:
+            checkpoint.clear(folder)
+            (folder / RECIPE).write_text(json.dumps(asdict(recipe), indent=2) + "\n")
 
-    def train(self, reader: Reader, say: Callable[[str], None] = print) -> bool:
+    def _prepare(self) -> None:
+        """Hands networks and optimiser to Accelerate: devices, precision, DDP or FSDP."""
+        if self.recipe.recompute:
+            recompute(self.networks)
+        if self.recipe.compile:
+            for network in self.networks.values():
+                for part in (network, *network.children()):  # stages call some networks by their parts
+                    part.compile()
+        if self.share.processes > 1 and self.accelerator.device.type == "cuda":
+            convert_sync_batchnorm(self.networks)  # type: ignore[no-untyped-call]
+        optimizer = torch.optim.AdamW(
+            _groups(self.stage), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
+        )
+        self.whole, self.optimizer = self.accelerator.prepare(_Whole(self.networks), optimizer)
+
+    def _load(self, state: dict[str, Any]) -> None:
+        """Takes in what a checkpoint holds besides the networks."""
+        self.average.load(
+            {name: processes.like(v, self.average.state[name]) for name, v in state["average"].items()}
+        )
+        self.optimizer.load_state_dict(_cut(state["optimizer"], self.optimizer))
+        for group, peak in zip(self.optimizer.param_groups, _groups(self.stage), strict=True):
+            group["peak"] = peak["peak"]  # the recipe's, which may have changed, not the checkpoint's
+        if self.accelerator.scaler is not None and "scaler" in state:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+
+    def train(
+        self, reader: Reader, say: Callable[[str], None] = print, validation: DataSet | None = None
+    ) -> bool:
         """Trains to the last step, the time limit or SIGTERM/SIGINT, and leaves a checkpoint in every case.
+
+        Args:
+            reader: photos to learn from.
+            say: gets a line of text every `log_every` steps.
+            validation: photos to score the averaged model on, where the stage makes a model.
 
         Returns:
             Whether the last step was reached.
 
         Raises:
-            HyperfocalError: the loss is not a number; says in which step and on which samples.
+            HyperfocalError: the loss or its gradient is not a number; says in which step and on which samples.
+                Checkpoints stay as they were.
         """
-        recipe = self.recipe
+        recipe, main = self.recipe, self.accelerator.is_main_process
         torch.set_num_threads(recipe.threads)
         cv2.setNumThreads(0)
         self.stage.train()
-        dataset = self.stage.dataset(reader)
-        source = batches(dataset, self.step, recipe.steps, workers=recipe.workers)
+        source = batches(
+            self.stage.dataset(reader),
+            self.step,
+            recipe.steps,
+            workers=recipe.workers,
+            batch=recipe.batch,
+            share=self.share,
+        )
+        seen: Any = reader if validation is None else validation
         started = saved = time.monotonic()
-        meter = Meter(self.step, recipe, self.folder / LOG)
-        with _stop_signals() as stopped:
-            while self.step < recipe.steps and not stopped.is_set():
-                if recipe.minutes is not None and time.monotonic() - started >= 60 * recipe.minutes:
+        meter = Meter(self.step, recipe)
+        with (
+            stop_signals() as stopped,
+            Journal(self.folder, self.step, writes=main) as journal,
+            Bar(self.step, recipe.steps, shown=main) as bar,
+        ):
+            while self.step < recipe.steps:
+                now = time.monotonic()
+                late = recipe.minutes is not None and now - started >= 60 * recipe.minutes
+                stop, save = processes.any_process(
+                    stopped.is_set() or late,
+                    now - saved >= 60 * recipe.save_minutes,
+                    device=self.accelerator.device,
+                )
+                if stop:
                     break
-                with meter.waiting():
-                    batch = next(source)
-                loss, norm = self._step(batch)
-                if line := meter.update(self.step, loss, self.optimizer.param_groups[-1]["lr"], norm):
-                    say(line)
-                if time.monotonic() - saved >= 60 * recipe.save_minutes:
-                    self.save()
+                if save:
+                    with meter.pausing():
+                        self.save()
                     saved = time.monotonic()
-        self.save()
+                loss, norm = self._step(source, meter)
+                lr = self.optimizer.param_groups[-1]["lr"]
+                if row := meter.update(self.step, loss, lr, norm):
+                    journal.log(row._asdict())
+                    if main:
+                        say(f"step {self.step}/{recipe.steps}  {row}  left {meter.left(self.step)}")
+                bar.update(self.step, loss, meter.rate)
+                with meter.pausing():
+                    self._look(journal, seen, validation, say)
+            self.save()
         done = self.step >= recipe.steps
-        say(f"{'done' if done else 'stopped'} at step {self.step}/{recipe.steps}, saved in {self.folder}")
+        if main:
+            say(f"{'done' if done else 'stopped'} at step {self.step}/{recipe.steps}, saved in {self.folder}")
         return done
 
-    def _step(self, batch: Any) -> tuple[float, float]:
+    def _step(self, source: Iterator[Any], meter: Meter) -> tuple[float, float]:
         """One optimiser step; returns the loss and the gradient's norm before clipping."""
-        factor, beta1 = one_cycle(self.step, self.recipe)
+        recipe, share, accelerator = self.recipe, self.share, self.accelerator
+        factor, beta1 = one_cycle(self.step, recipe)
         for group in self.optimizer.param_groups:
             group["lr"], group["betas"] = group["peak"] * factor, (beta1, 0.999)
-        torch.manual_seed(_mix(self.recipe.seed, self.step))  # dropout and stochastic depth
-        generator = torch.Generator().manual_seed(_mix(self.recipe.seed + 1, self.step))
-        loss = self.stage.loss(batch, generator)
-        if not torch.isfinite(loss):
-            raise HyperfocalError(f"loss is {loss.item()} in step {self.step} on {', '.join(batch.names)}")
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.networks.parameters(), self.recipe.clip)
+        total = torch.zeros((), device=accelerator.device)
+        names: list[str] = []
+        for piece in range(share.pieces):
+            with meter.waiting():
+                batch = next(source)
+            batch = send_to_device(batch, accelerator.device, non_blocking=True)
+            names += batch.names
+            number = self.step * share.pieces + piece
+            # Dropout and stochastic depth differ between processes; what a stage draws does not.
+            torch.manual_seed(_mix(recipe.seed, number * share.processes + share.process))
+            generator = torch.Generator().manual_seed(_mix(recipe.seed + 1, number))
+            last = piece == share.pieces - 1
+            with nullcontext() if last else accelerator.no_sync(self.whole):
+                with accelerator.autocast():
+                    loss = self.whole(
+                        lambda batch=batch, generator=generator: self.stage.loss(batch, generator)
+                    )
+                accelerator.backward(loss / share.pieces)
+            total += loss.detach() / share.pieces
+        norm = accelerator.clip_grad_norm_(self.networks.parameters(), recipe.clip)
+        found = total.item(), processes.full(norm).item()
+        if not math.isfinite(found[0]) or not (math.isfinite(found[1]) or accelerator.scaler):
+            what = "gradient" if math.isfinite(found[0]) else "loss"
+            value = found[what == "gradient"]
+            every = ", ".join(processes.everybodys(names))
+            raise HyperfocalError(f"{what} is {value} in step {self.step} on {every}")
         self.optimizer.step()
-        self.average.update(self.networks, self.step)
+        self.average.update(self.step)
         self.step += 1
-        return loss.item(), norm.item()
+        return found
+
+    def _look(
+        self, journal: Journal, seen: Any, validation: DataSet | None, say: Callable[[str], None]
+    ) -> None:
+        """Draws and scores what the averaged weights predict, at the steps for it."""
+        recipe, last = self.recipe, self.step == self.recipe.steps
+        draw = recipe.panels_every and self.step % recipe.panels_every == 0
+        score = validation is not None and (last or self.step % recipe.validate_every == 0)
+        model = self.model() if draw or score else None
+        if model is None:
+            return
+        if draw and self.accelerator.is_main_process:
+            from hyperfocal.train.panels import panels
+
+            journal.picture("photo, coarse, refined, target, error", panels(model, seen[0]), self.step)
+        if score and validation is not None:
+            from hyperfocal.train.validation import validate
+
+            scores = validate(model, validation)
+            journal.validation({"step": self.step, **scores})
+            if self.accelerator.is_main_process:
+                best = {name: f"{scores[name]:.4f}" for name in ("abs_rel", "delta1", "boundary_f1")}
+                say(f"validation: {'  '.join(f'{name} {value}' for name, value in best.items())}")
 
     def save(self) -> None:
         """Writes the checkpoint and the averaged weights; a reader never sees half a file."""
-        state = {
+        state: dict[str, Any] = {
             "step": self.step,
             "networks": self.networks.state_dict(),
             "average": self.average.state,
             "optimizer": self.optimizer.state_dict(),
         }
-        _replace(self.folder / STATE, lambda path: torch.save(state, path))
-        weights = {name: value.contiguous() for name, value in self.average.state.items()}
-        _replace(self.folder / WEIGHTS, lambda path: save_file(weights, path))
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
+        state = tree_map(lambda value: processes.full(value) if isinstance(value, Tensor) else value, state)
+        if self.accelerator.is_main_process:
+            checkpoint.save(self.folder, state, self.recipe.keep)
+            checkpoint.save_weights(self.folder / WEIGHTS, state["average"])
+        self.accelerator.wait_for_everyone()
+
+    def model(self) -> Model | None:
+        """The averaged weights as a model, on this run's device; None if the stage makes none."""
+        try:
+            config = model_config(self.recipe)
+        except HyperfocalError:
+            return None
+        return Model(
+            self.folder.name, config, *self._averaged(config), self.accelerator.device, torch.float32
+        )
 
     def export(self, directory: Path) -> None:
         """Writes the averaged weights in half precision as a model directory.
@@ -136,106 +263,42 @@ class Run:
             HyperfocalError: the stage makes no model.
         """
         config = model_config(self.recipe)
-        networks = deepcopy(self.networks)
-        networks.load_state_dict(self.average.state)
-        refiner = networks["refiner"] if config.refiner else None
-        checkpoints.save(directory, config, networks["coarse"], refiner, torch.float16)
+        coarse, refiner = self._averaged(config)
+        if self.accelerator.is_main_process:
+            checkpoints.save(directory, config, coarse, refiner, torch.float16)
 
-    def _load(self) -> None:
-        path = self.folder / STATE
-        if not path.is_file():
-            raise HyperfocalError(f"{path}: nothing to resume")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.step = state["step"]
-        self.networks.load_state_dict(state["networks"])
-        self.average.state = state["average"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group, peak in zip(self.optimizer.param_groups, _groups(self.stage), strict=True):
-            group["peak"] = peak["peak"]  # the recipe's, which may have changed, not the checkpoint's
+    def _averaged(self, config: checkpoints.ModelConfig) -> tuple[nn.Module, nn.Module | None]:
+        """New networks with the averaged weights."""
+        average = {name: processes.full(value) for name, value in self.average.state.items()}
+        networks = checkpoints.build(config)
+        for name, network in zip(("coarse", "refiner"), networks, strict=True):
+            if network is not None:
+                network.load_state_dict({key: average[f"{name}.{key}"] for key in network.state_dict()})
+        return networks
 
 
-class Average:
-    """Exponential moving average of weights and batch-norm statistics, short at first to forget the start.
+class _Whole(nn.Module):
+    """All networks as one module: DDP and FSDP see whatever a loss does with any of them.
 
-    Args:
-        networks: whose state is averaged.
-        decay: at most; step k uses min(decay, (1 + k) / (10 + k)).
+    The loss comes as a function, not as a batch, which FSDP would round to half precision.
     """
 
-    def __init__(self, networks: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.state: dict[str, Tensor] = {k: v.detach().clone() for k, v in networks.state_dict().items()}
+    def __init__(self, networks: nn.ModuleDict) -> None:
+        super().__init__()
+        self.networks = networks
 
-    @torch.no_grad()
-    def update(self, networks: nn.Module, step: int) -> None:
-        """Takes in the networks' state after step `step`."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in networks.state_dict().items():
-            if value.is_floating_point():
-                self.state[name].lerp_(value, 1 - decay)
-            else:
-                self.state[name].copy_(value)
+    def forward(self, loss: Callable[[], Tensor]) -> Tensor:
+        return loss()
 
 
-class Meter:
-    """Losses since the last log line, throughput and the share of time spent waiting for data."""
-
-    def __init__(self, step: int, recipe: Recipe, path: Path) -> None:
-        self.recipe, self.path = recipe, path
-        self.first, self.began = step, time.monotonic()
-        self._restart()
-
-    def _restart(self) -> None:
-        self.losses: list[float] = []
-        self.norms: list[float] = []
-        self.since, self.waited = time.monotonic(), 0.0
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Counts the time inside as waiting for data."""
-        start = time.monotonic()
-        yield
-        self.waited += time.monotonic() - start
-
-    def update(self, step: int, loss: float, lr: float, norm: float) -> str | None:
-        """Notes a step; every `log_every` steps writes a row of `log.csv` and returns the line to show."""
-        self.losses.append(loss)
-        self.norms.append(norm)
-        if step % self.recipe.log_every and step != self.recipe.steps:
-            return None
-        now = time.monotonic()
-        rate = len(self.losses) * self.recipe.batch / (now - self.since)
-        wait = self.waited / (now - self.since)
-        mean = math.fsum(self.losses) / len(self.losses)
-        left = (self.recipe.steps - step) * (now - self.began) / (step - self.first)
-        row = (step, mean, lr, max(self.norms), rate, wait)
-        _append(self.path, row)
-        self._restart()
-        return (
-            f"step {step}/{self.recipe.steps}  loss {mean:.3f}  lr {lr:.1e}  gradient {row[3]:.1f}  "
-            f"{rate:.1f} samples/s  wait {wait:.0%}  left {_clock(left)}"
-        )
-
-
-def one_cycle(step: int, recipe: Recipe) -> tuple[float, float]:
-    """Factor on the peak learning rate, and beta1: both cosine, up and down once (Smith & Topin, 2018).
-
-    From 1/div up to 1 in the first `pct` of the steps, then down to 1/(div · final_div); beta1 goes the
-    other way, 0.95 → 0.85 → 0.95. PyTorch's OneCycleLR as a pure function, so `steps` may change when a run
-    is resumed.
-    """
-    top = recipe.pct * recipe.steps - 1
-    last = recipe.steps - 1
-    start, end = 1 / recipe.div, 1 / (recipe.div * recipe.final_div)
-    if step < top:
-        part = step / top
-        return _cosine(start, 1.0, part), _cosine(0.95, 0.85, part)
-    part = min(1.0, (step - top) / (last - top))
-    return _cosine(1.0, end, part), _cosine(0.85, 0.95, part)
-
-
-def _cosine(a: float, b: float, part: float) -> float:
-    return b + (a - b) * (1 + math.cos(math.pi * part)) / 2
+def _accelerator(precision: str | None) -> Accelerator:
+    if precision not in PRECISIONS:
+        raise HyperfocalError(f"precision {precision!r}: one of fp32, bf16, fp16")
+    return Accelerator(
+        mixed_precision=PRECISIONS[precision],
+        cpu=choose_device().type == "cpu" or None,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
 
 
 def _groups(current: Stage[Any]) -> list[dict[str, Any]]:
@@ -250,53 +313,18 @@ def _groups(current: Stage[Any]) -> list[dict[str, Any]]:
     return groups
 
 
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """SIGTERM and SIGINT set the event instead of ending the process; a second one ends it."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped  # only the main thread may handle signals
-        return
-
-    def stop(number: int, _: object) -> None:
-        stopped.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes beside the path, then renames."""
-    partial = path.with_name(f"{path.name}.partial")
-    write(partial)
-    partial.replace(path)
-
-
-def _forget_after(step: int, path: Path) -> None:
-    """Drops the log's rows of steps that the checkpoint does not know; they will be made again."""
-    if path.exists():
-        head, *rows = path.read_text().splitlines(keepends=True)
-        path.write_text("".join([head, *(row for row in rows if int(row.split(",")[0]) <= step)]))
-
-
-def _append(path: Path, row: tuple[float, ...]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(COLUMNS)
-        writer.writerow(f"{value:.6g}" for value in row)
+def _cut(state: dict[str, Any], optimizer: Any) -> dict[str, Any]:
+    """An optimiser's whole state cut as its parameters are."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    moments = {
+        index: {
+            name: processes.like(value, parameters[index]) if value.ndim else value
+            for name, value in entry.items()
+        }
+        for index, entry in state["state"].items()
+    }
+    return {**state, "state": moments}
 
 
 def _mix(seed: int, step: int) -> int:
     return (seed * 1_000_003 + step) % 2**63
-
-
-def _clock(seconds: float) -> str:
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours}:{minutes:02d}"

@@ -86,6 +86,16 @@ class Recipe:
         threads: of PyTorch.
         log_every: steps between log lines.
         save_minutes: between checkpoints.
+        accumulate: pieces that a step's batch goes through the networks in, one after another. The loss is
+            the mean of the pieces' losses. `batch` is the whole step's, over all pieces and processes.
+        keep: checkpoints that are kept, the newest.
+        precision: "fp32", "bf16" or "fp16" (automatic mixed precision); None: what `accelerate` was
+            configured for, or else fp32.
+        compile: run the networks through `torch.compile`.
+        recompute: forget activations inside blocks and compute them again for the gradient (activation
+            checkpointing): less memory, about a third more time.
+        validate_every: steps between validations, where there is validation data; there is one at the end, too.
+        panels_every: steps between pictures of predictions; 0: none.
     """
 
     stage: str
@@ -131,6 +141,14 @@ class Recipe:
     threads: int = 2
     log_every: int = 20
     save_minutes: float = 5.0
+    # engine
+    accumulate: int = 1
+    keep: int = 2
+    precision: str | None = None
+    compile: bool = False
+    recompute: bool = False
+    validate_every: int = 1000
+    panels_every: int = 1000
 
     def for_frames(self, frames: int) -> Self:
         """The recipe with the `steps` of its `epochs` over that many frames; itself if it has none."""

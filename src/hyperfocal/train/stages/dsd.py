@@ -13,6 +13,7 @@ from hyperfocal.data.batches import Reader, WindowBatch
 from hyperfocal.data.patches import PatchBatch
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.losses.dsd import dsd
+from hyperfocal.train.processes import whole_batch
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import windows
 from hyperfocal.train.stages.e2e import EndToEnd
@@ -50,11 +51,11 @@ class SyntheticToReal(EndToEnd):
         refined = self.refiner(batch.windows, depth, features)
         label = self.teacher(batch) if isinstance(self.teacher, Teacher) else batch.label
         assert label is not None
+        refined, target, label = whole_batch(refined, batch.target, label)
         valid = label.isfinite() & (label > 0)
         size = label.shape[-2:]
-        real = F.interpolate(batch.target, size, mode="nearest") > 0
+        real = F.interpolate(target, size, mode="nearest") > 0
         pseudo = LOSSES[self.pseudo.loss](
             resize(refined, size), label.where(valid, 1), valid, real, generator, self.pseudo
         )
-        refined = resize(refined, batch.target.shape[-2:])
-        return dsd(refined, batch.target, batch.target > 0, pseudo, self.pseudo.weight)
+        return dsd(resize(refined, target.shape[-2:]), target, target > 0, pseudo, self.pseudo.weight)

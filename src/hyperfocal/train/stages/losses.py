@@ -5,18 +5,20 @@ from torch import Tensor
 from hyperfocal.coarse.blocks import resize
 from hyperfocal.losses.gradient import gradient_matching
 from hyperfocal.losses.silog import silog, silog_per_image
+from hyperfocal.train.processes import whole_batch
 from hyperfocal.train.recipes import Recipe
 
 
 def depth_loss(depth: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
-    """SILog + weight · gradient matching in log depth.
+    """SILog + weight · gradient matching in log depth, of the photos of all processes.
 
     Args:
         depth: (N, 1, h, w) metres; brought to the target's size first, as published.
         target: (N, 1, H, W) metres, 0 = unknown.
         recipe: `gradient`, the weight, and `per_image`.
     """
-    depth, valid = resize(depth, target.shape[-2:]), target > 0
+    depth, target = whole_batch(resize(depth, target.shape[-2:]), target)
+    valid = target > 0
     scale_invariant = silog_per_image if recipe.per_image else silog
     loss = scale_invariant(depth, target, valid)
     if not recipe.gradient:

@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 
 from hyperfocal.data.batches import Reader, WholeBatch
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.train.processes import randn
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import whole_photos
 from hyperfocal.train.stages.losses import with_own_loss
@@ -54,10 +55,7 @@ class NoisyPretraining:
         if self.recipe.noise == "ones":
             features = [torch.ones(shape, device=device) for shape in shapes]
         else:
-            features = [
-                torch.randn(shape, generator=generator, device=generator.device).to(device)
-                for shape in shapes
-            ]
+            features = [randn(shape, generator).to(device) for shape in shapes]
         silent = torch.full_like(batch.image[:, :1], self.refiner.space.silent)
         depth, own = self.refiner.with_own_depth(batch.image, silent, features)
         return with_own_loss(depth, own, batch.target, self.recipe)

@@ -1,0 +1,70 @@
+"""Checkpoints: whole or not there, the newest `keep`, read without unpickling code."""
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hyperfocal.depthmap.atomic import replacing
+from hyperfocal.errors import HyperfocalError
+
+OLD = "state.pt"  # the one checkpoint of runs by version 0.1
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a run's folder, oldest first."""
+    numbered = (folder / "checkpoints").glob("step-*.pt")
+    old = [folder / OLD] if (folder / OLD).is_file() else []
+    return old + sorted(numbered, key=lambda path: int(path.stem.removeprefix("step-")))
+
+
+def save(folder: Path, state: Mapping[str, Any], keep: int) -> None:
+    """Writes the checkpoint of `state["step"]` and removes all but the newest `keep`."""
+    with replacing(folder / "checkpoints" / f"step-{state['step']}.pt") as path:
+        with path.open("wb") as file:
+            torch.save(dict(state), file)
+        _to_disk(path)
+    for older in checkpoints(folder)[: -max(keep, 1)]:
+        older.unlink()
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Writes weights as safetensors."""
+    with replacing(path) as partial:
+        save_file({name: value.cpu().contiguous() for name, value in weights.items()}, partial)
+        _to_disk(partial)
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Reads the newest checkpoint, on the CPU.
+
+    Raises:
+        HyperfocalError: there is none, or it is broken, or holds more than tensors and numbers.
+    """
+    found = checkpoints(folder)
+    if not found:
+        raise HyperfocalError(f"{folder}: nothing to resume")
+    try:
+        state: dict[str, Any] = torch.load(found[-1], map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise HyperfocalError(f"{found[-1]}: no checkpoint that can be read: {reason}") from error
+    return state
+
+
+def clear(folder: Path) -> None:
+    """Makes the folder, and removes what a killed process had begun to write there."""
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    for begun in (*folder.glob(".hyperfocal-*"), *(folder / "checkpoints").glob(".hyperfocal-*")):
+        begun.unlink()
+
+
+def _to_disk(path: Path) -> None:
+    """Waits until a file's content is on the disk: a rename may reach it before, and the power fail between."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,89 @@
+"""What a run writes down for people to see: `log.csv`, `validation.csv`, and both with pictures for TensorBoard."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOG, VALIDATION = "log.csv", "validation.csv"
+
+
+class Journal:
+    """The journal of a run's folder; a context manager. What is later than `step` in it is forgotten.
+
+    Args:
+        folder: of the run.
+        step: that the run is at.
+        writes: False in all processes but one: nothing is written.
+    """
+
+    def __init__(self, folder: Path, step: int, *, writes: bool = True) -> None:
+        self.folder, self._board = folder, None
+        if writes:
+            from torch.utils.tensorboard import SummaryWriter
+
+            for name in (LOG, VALIDATION):
+                _forget_after(step, folder / name)
+            board: Any = SummaryWriter  # untyped
+            self._board = board(folder / "tensorboard", purge_step=step + 1 if step else None)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._board is not None:
+            self._board.close()
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """A row of measurements of the training; the key "step" says when."""
+        self._write(LOG, "train", row)
+
+    def validation(self, row: Mapping[str, float]) -> None:
+        """A row of scores on validation data."""
+        self._write(VALIDATION, "validation", row)
+
+    def picture(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
+        """A picture, (H, W, 3)."""
+        if self._board is not None:
+            self._board.add_image(name, picture, step, dataformats="HWC")
+
+    def _write(self, file: str, group: str, row: Mapping[str, float]) -> None:
+        if self._board is None:
+            return
+        _append(self.folder / file, row)
+        for name, value in row.items():
+            if name != "step":
+                self._board.add_scalar(f"{group}/{name}", value, int(row["step"]))
+        self._board.flush()
+
+
+def read(path: Path) -> dict[str, list[float]]:
+    """The columns of a journal's file; none if it isn't there."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
+
+
+def _forget_after(step: int, path: Path) -> None:
+    """Drops the rows of steps that the checkpoint does not know; they will be made again."""
+    if path.exists():
+        head, *rows = path.read_text().splitlines(keepends=True)
+        whole = [row for row in rows if row.endswith("\n")]  # a killed process may leave half a row
+        path.write_text("".join([head, *(row for row in whole if int(row.split(",")[0]) <= step)]))
+
+
+def _append(path: Path, row: Mapping[str, float]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(row)
+        writer.writerow(f"{value:.6g}" for value in row.values())

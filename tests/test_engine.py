@@ -1,0 +1,264 @@
+"""The engine: batches shared by processes, accumulation, checkpoints, killed runs, what a run leaves to be seen."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from frames import write_frames
+from hyperfocal.cli import app
+from hyperfocal.data.batches import Canonical, Part, Share, WholeCrops, WindowCrops, parts
+from hyperfocal.data.unrealstereo4k import UnrealStereo4K
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.train import checkpoint, processes
+from hyperfocal.train.engine import Run
+from hyperfocal.train.panels import picture
+from hyperfocal.train.recipes import recipe
+
+MAIN = [sys.executable, "-m", "hyperfocal.cli", "train"]
+
+# In float64: in float32, Adam makes a difference of 1e-4 from rounding where a gradient is almost nothing.
+DOUBLE = """
+import sys
+from pathlib import Path
+import torch
+from hyperfocal.data.unrealstereo4k import UnrealStereo4K
+from hyperfocal.train import engine
+from hyperfocal.train.recipes import recipe
+
+def double(found, make=engine.stage):
+    stage = make(found)
+    stage.networks.double()
+    loss = stage.loss
+    cast = lambda x: x.double() if isinstance(x, torch.Tensor) and x.is_floating_point() else x
+    stage.loss = lambda batch, generator: loss(type(batch)(*map(cast, batch)), generator)
+    for module in stage.networks.modules():
+        if not list(module.children()):  # some maps are made in float32
+            module.register_forward_pre_hook(lambda module, inputs: tuple(map(cast, inputs)))
+    return stage
+
+engine.stage = double
+frames, out, name, *overrides = sys.argv[1:]
+engine.Run(recipe(name, overrides), Path(out)).train(UnrealStereo4K(frames), print)
+"""
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory) -> Path:
+    return write_frames(tmp_path_factory.mktemp("frames"), 4)
+
+
+@pytest.fixture(scope="module")
+def reader(frames) -> UnrealStereo4K:
+    return UnrealStereo4K(frames)
+
+
+def run(name: str, reader: UnrealStereo4K, folder: Path, *overrides: str) -> Run:
+    made = Run(recipe(name, overrides), folder)
+    made.train(reader, lambda _: None)
+    return made
+
+
+def crops(kind: type, reader: UnrealStereo4K) -> WholeCrops | WindowCrops:
+    more = {} if kind is WholeCrops else {"windows": 2, "tile_size": (64, 96), "window": (32, 64)}
+    return kind(reader, batch=4, area=64 * 64, fraction=(0.7, 1.0), canonical=Canonical(), seed=3, **more)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+class TestShares:
+    @pytest.mark.parametrize("kind", [WholeCrops, WindowCrops])
+    @pytest.mark.parametrize(("count", "pieces"), [(1, 2), (2, 1), (2, 2), (4, 1)])
+    def test_together_processes_see_the_batch_that_one_sees(self, kind, count, pieces, reader):
+        dataset = crops(kind, reader)
+        shares = [list(parts(range(5, 6), 4, Share(p, count, pieces))) for p in range(count)]
+        in_order = [shares[p][piece] for piece in range(pieces) for p in range(count)]
+        whole, seen = dataset[5], [dataset[part] for part in in_order]
+        for name in set(whole._fields) - {"owner", "names"}:
+            assert torch.equal(torch.cat([getattr(part, name) for part in seen]), getattr(whole, name))
+        assert [name for part in seen for name in part.names] == list(whole.names)
+
+    def test_parts_follow_steps_and_pieces(self):
+        assert list(parts(range(2, 4), 8, Share(1, 2, 2))) == [
+            Part(2, 2, 4), Part(2, 6, 8), Part(3, 2, 4), Part(3, 6, 8)
+        ]  # fmt: skip
+
+    def test_a_batch_that_cannot_be_shared_is_refused(self, reader, tmp_path):
+        with pytest.raises(HyperfocalError, match="batch=2 can't be shared evenly"):
+            run("tiny-coarse", reader, tmp_path, "accumulate=3")
+
+    def test_noise_belongs_to_the_photo(self, monkeypatch):
+        alone = processes.randn((4, 3, 2), torch.Generator().manual_seed(1))
+        monkeypatch.setattr(processes, "count", lambda: 2)
+        halves = []
+        for index in range(2):
+            monkeypatch.setattr(processes, "index", lambda index=index: index)
+            generator = torch.Generator().manual_seed(1)
+            halves.append(processes.randn((2, 3, 2), generator))
+        assert torch.equal(torch.cat(halves), alone)
+        assert alone.flatten(1).unique(dim=0).shape[0] == 4
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("overrides", [["batch=2"], ["batch=4", "accumulate=2"]])
+    def test_two_processes_learn_what_one_does(self, overrides, frames, tmp_path):
+        (tmp_path / "double.py").write_text(DOUBLE)
+        two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        for start, out in (([sys.executable], "one"), (two, "two")):
+            words = [tmp_path / "double.py", frames, tmp_path / out, "tiny-e2e", "steps=20", *overrides]
+            subprocess.run([*start, *map(str, words)], check=True, timeout=300)
+        one, two = (load_file(tmp_path / out / "weights.safetensors") for out in ("one", "two"))
+        for name in one:
+            torch.testing.assert_close(two[name], one[name], rtol=0, atol=1e-5)
+
+    @pytest.mark.slow
+    def test_devices_and_half_precision(self, frames, tmp_path):
+        words = (
+            f"tiny-coarse steps=3 log_every=1 --data {frames} --out {tmp_path} --devices 2 --precision bf16"
+        )
+        shown = subprocess.run(
+            [*MAIN, *words.split()], check=True, timeout=300, capture_output=True, text=True
+        )
+        assert shown.stdout.count("step 3/3") == 2, "said once, by one process: its line and the last one"
+        assert all(v.isfinite().all() for v in load_file(tmp_path / "weights.safetensors").values())
+
+
+def test_the_loss_is_the_mean_over_pieces(reader, tmp_path):
+    made = Run(recipe("tiny-coarse", ["batch=4", "accumulate=2", "steps=1", "log_every=1"]), tmp_path)
+    made.stage.train()
+    dataset = made.stage.dataset(reader)
+    with torch.no_grad():
+        losses = [made.stage.loss(dataset[Part(0, i, i + 2)], torch.Generator()).item() for i in (0, 2)]
+    made.train(reader, lambda _: None)
+    (row,) = csv.DictReader((tmp_path / "log.csv").open())
+    assert float(row["loss"]) == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["tiny-coarse", "tiny-e2e"])
+def test_recomputing_activations_changes_nothing(name, reader, tmp_path):
+    plain = run(name, reader, tmp_path / "plain", "steps=3")
+    again = run(name, reader, tmp_path / "again", "steps=3", "recompute=True")
+    a, b = plain.networks.state_dict(), again.networks.state_dict()
+    assert a.keys() == b.keys()
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], rtol=0, atol=1e-6)
+
+
+class TestCheckpoints:
+    def test_a_killed_run_ends_with_the_same_weights(self, reader, frames, tmp_path):
+        words = ["tiny-coarse", "steps=12", "log_every=1", "workers=1", "save_minutes=0.0"]
+        more = ["--data", str(frames), "--out", str(tmp_path / "killed")]
+        process = subprocess.Popen([*MAIN, *words, *more])
+        log = tmp_path / "killed" / "log.csv"
+        while not log.exists() or log.read_text().count("\n") < 5:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait(timeout=60) == -signal.SIGKILL
+        resumed = Run(recipe(words[0], words[1:]), tmp_path / "killed", resume=True)
+        assert 0 < resumed.step < 12
+        resumed.train(reader, lambda _: None)
+        whole = run(*words[:1], reader, tmp_path / "whole", *words[1:])
+        assert same(whole.networks.state_dict(), resumed.networks.state_dict())
+        weights = [load_file(tmp_path / part / "weights.safetensors") for part in ("whole", "killed")]
+        assert same(*weights)
+
+    def test_the_newest_are_kept(self, reader, tmp_path):
+        run("tiny-coarse", reader, tmp_path, "steps=5", "save_minutes=0.0", "keep=3")
+        assert [path.name for path in checkpoint.checkpoints(tmp_path)] == [f"step-{k}.pt" for k in (3, 4, 5)]
+
+    def test_what_a_killed_process_had_begun_is_removed(self, reader, tmp_path):
+        run("tiny-coarse", reader, tmp_path, "steps=1")
+        begun = tmp_path / "checkpoints" / ".hyperfocal-0"
+        begun.touch()
+        assert Run(recipe("tiny-coarse"), tmp_path, resume=True).step == 1
+        assert not begun.exists()
+
+    def test_a_run_of_version_0_1_goes_on(self, reader, tmp_path):
+        run("tiny-coarse", reader, tmp_path, "steps=1")
+        checkpoint.checkpoints(tmp_path)[0].rename(tmp_path / "state.pt")
+        assert Run(recipe("tiny-coarse"), tmp_path, resume=True).step == 1
+
+    def test_code_in_a_checkpoint_is_not_run(self, reader, tmp_path):
+        run("tiny-coarse", reader, tmp_path, "steps=1")
+        torch.save({"step": Evil(tmp_path / "ran")}, tmp_path / "checkpoints" / "step-9.pt")
+        with pytest.raises(HyperfocalError, match=r"step-9\.pt: no checkpoint that can be read"):
+            Run(recipe("tiny-coarse"), tmp_path, resume=True)
+        assert not (tmp_path / "ran").exists()
+
+    def test_a_gradient_that_is_no_number_leaves_the_last_good_checkpoint(self, reader, tmp_path):
+        broken = Run(recipe("tiny-coarse", ["save_minutes=0.0", "workers=0"]), tmp_path)
+        loss = broken.stage.loss
+
+        def steep(batch, generator):
+            found = loss(batch, generator)
+            return found + (0 * found).sqrt() if broken.step == 2 else found
+
+        broken.stage.loss = steep
+        with pytest.raises(HyperfocalError, match="gradient is nan in step 2 on 00000/"):
+            broken.train(reader, lambda _: None)
+        resumed = Run(recipe("tiny-coarse"), tmp_path, resume=True)
+        assert resumed.step == 2
+        assert all(v.isfinite().all() for v in resumed.networks.state_dict().values())
+
+
+class Evil:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_unknown_precisions_are_refused(tmp_path):
+    with pytest.raises(HyperfocalError, match="one of fp32, bf16, fp16"):
+        Run(recipe("tiny-coarse", ["precision=fp8"]), tmp_path)
+
+
+class TestSeeing:
+    def test_a_run_leaves_scores_pictures_and_a_report(self, frames, tmp_path):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        words = "train tiny-coarse steps=4 log_every=2 validate_every=2 panels_every=4 workers=0"
+        more = ["--data", str(frames), "--val", f"unrealstereo4k:{frames}", "--out", str(tmp_path)]
+        shown = CliRunner().invoke(app, [*words.split(), *more])
+        assert shown.exit_code == 0, shown.output
+        scores = list(csv.DictReader((tmp_path / "validation.csv").open()))
+        assert [row["step"] for row in scores] == ["2", "4"]
+        assert 0 < float(scores[-1]["abs_rel"]) < 100
+        board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+        assert {"train/loss", "validation/abs_rel"} <= set(board.Tags()["scalars"])
+        (picture,) = board.Images(board.Tags()["images"][0])
+        assert (picture.height, picture.width) == (96, 4 * 128)
+        assert "abs_rel" in (tmp_path / "report.md").read_text()
+        assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_validation_does_not_change_what_is_learnt(self, reader, tmp_path):
+        run("tiny-coarse", reader, tmp_path / "plain", "steps=3")
+        made = Run(
+            recipe("tiny-coarse", ["steps=3", "validate_every=1", "panels_every=1"]), tmp_path / "seen"
+        )
+        made.train(reader, lambda _: None, reader)
+        assert same(*(load_file(tmp_path / part / "weights.safetensors") for part in ("plain", "seen")))
+
+    def test_the_picture_shows_where_a_prediction_is_wrong(self):
+        target = np.full((32, 40), 5, np.float32)
+        target[:8] = 0
+        prediction = np.full_like(target, 5)
+        prediction[16:, 20:] = 10
+        shown = picture(np.zeros((32, 40, 3), np.uint8), [prediction], target)
+        assert shown.shape == (32, 160, 3)
+        right, wrong, unknown = shown[20, 130], shown[20, 150], shown[4, 130]
+        assert right.max() < 30
+        assert wrong.max() > 200
+        assert (unknown == 128).all()
