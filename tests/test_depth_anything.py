@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import pf_das
-from hyperfocal.checkpoints.published import depth_anything_state
+from hyperfocal.checkpoints.published import base_network_state
 from hyperfocal.coarse import make
 from hyperfocal.coarse.depth_anything import DepthAnything, paper
 from hyperfocal.coarse.metric_bins import MetricBins
@@ -19,7 +19,7 @@ def network():
 
 def loaded(network, branch):
     prefix = f"{branch}_branch."
-    network.load_state_dict(depth_anything_state(pf_das.checkpoint(prefix), network, prefix))
+    network.load_state_dict(base_network_state(pf_das.checkpoint(prefix), network, prefix))
     return network
 
 
@@ -39,7 +39,7 @@ def test_published_fine_network_gives_the_published_numbers(network):
 
 def test_published_entries_are_all_used_once(network):
     published = pf_das.checkpoint("coarse_branch.")
-    used = {id(v) for v in depth_anything_state(published, network, "coarse_branch.").values()}
+    used = {id(v) for v in base_network_state(published, network, "coarse_branch.").values()}
     assert len(used) == len(network.state_dict())
     unused = {name for name, v in published.items() if id(v) not in used}
     assert all("mask_token" in name or "refinenet4.resConfUnit1" in name for name in unused)
@@ -57,8 +57,8 @@ def test_gives_depth_and_six_maps_from_low_to_high(network, height, width):
 
 
 def test_positions_of_the_pretrained_size_are_taken_as_they_are(network):
-    assert torch.equal(network._positions((37, 37)), network.encoder.pos_embed)
-    assert network._positions((28, 37)).shape == (1, 1 + 28 * 37, 384)
+    assert torch.equal(network.encoder.positions((37, 37)), network.encoder.net.pos_embed)
+    assert network.encoder.positions((28, 37)).shape == (1, 1 + 28 * 37, 384)
 
 
 @pytest.mark.parametrize(("size", "channels"), [("vitb", 128), ("vitl", 256)])

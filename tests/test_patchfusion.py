@@ -9,7 +9,7 @@ from torchvision.models.swin_transformer import SwinTransformerBlock
 
 import pf_das
 from hyperfocal.checkpoints import ModelConfig, build, load, save
-from hyperfocal.checkpoints.published import depth_anything_state, patchfusion_state
+from hyperfocal.checkpoints.published import base_network_state, patchfusion_state
 from hyperfocal.cli.models import gflops
 from hyperfocal.coarse.depth_anything import DepthAnything, paper
 from hyperfocal.errors import HyperfocalError
@@ -41,7 +41,7 @@ class Published:
     def __init__(self):
         checkpoint = pf_das.checkpoint()
         coarse = DepthAnything(**paper("vits")).eval()
-        coarse.load_state_dict(depth_anything_state(checkpoint, coarse, "coarse_branch."))
+        coarse.load_state_dict(base_network_state(checkpoint, coarse, "coarse_branch."))
         self.refiner = PatchFusion(**PUBLISHED).eval()
         self.refiner.load_state_dict(patchfusion_state(checkpoint, self.refiner))
         self.depth, features = coarse(pf_das.shrunken(pf_das.photo()))

@@ -17,7 +17,9 @@ from torch import nn
 import hyperfocal
 from hyperfocal import checkpoints
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.predictor import Model, choose_device, choose_dtype, process_size
+from hyperfocal.predictor import Model, choose_device, choose_dtype
+from hyperfocal.refine import Refiner
+from hyperfocal.resample import process_size
 from tiny_model import CONFIG, networks, tiny_model, write_tiny_model
 
 
@@ -37,7 +39,7 @@ class Far(nn.Module):
         return output._replace(depth=depth)
 
 
-class Hostile(nn.Module):
+class Hostile(Refiner):
     """A refiner that says 1 m everywhere."""
 
     coarse_channels = CONFIG.coarse["widths"]

@@ -6,25 +6,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.tiles.choose import flat, sees_nothing
-from hyperfocal.tiles.merge import Merger, gaussian_mask, ramp, tile_weight
-from hyperfocal.tiles.plan import Box, check_tiling, grid, p49, plan, random_tiles
+from hyperfocal.tiles.merge import BLENDS, Merger, gaussian_mask, ramp, tile_weight
+from hyperfocal.tiles.plan import Box, check_tiling, grid, passes, plan, random_tiles
 
 PARITY = Path(__file__).parent / "data" / "parity" / "tiling"
 SIDES = st.integers(32, 700)
 TILINGS = st.sampled_from(["auto", "1x1", "1x3", "2x2", "3x4", "4x4", "p16", "p49", "r9"])
 
 
-def merged(values: np.ndarray, boxes: list[Box], tiling: str) -> np.ndarray:
+def merged(
+    values: np.ndarray, tiling: str, blend: str = "patchfusion", backwards: bool = False
+) -> np.ndarray:
     """Cut a map into tiles and merge them again."""
     merger = Merger(*values.shape)
-    weight = tile_weight(tiling, boxes[0].height, boxes[0].width)
-    for box in boxes:
-        merger.add(values[box.slices], weight, box)
+    for kind, boxes in passes(*values.shape, tiling, tile_size=(64, 96))[:: -1 if backwards else 1]:
+        weight = tile_weight(tiling, boxes[0].height, boxes[0].width, kind, blend)
+        for box in boxes[:: -1 if backwards else 1]:
+            merger.add(values[box.slices], weight, box)
     return merger.result()
 
 
@@ -47,13 +51,16 @@ def test_a_map_cut_and_merged_is_the_same_map_in_any_order(height, width, tiling
     values = (
         np.random.default_rng(height * 1000 + width).uniform(0.1, 300, (height, width)).astype(np.float32)
     )
-    boxes = plan(height, width, tiling, tile_size=(64, 96))
-    weight = tile_weight(tiling, boxes[0].height, boxes[0].width)
-    assert weight.shape == (boxes[0].height, boxes[0].width)
-    assert weight.min() > 0
-    forward, backward = merged(values, boxes, tiling), merged(values, boxes[::-1], tiling)
+    forward, backward = (merged(values, tiling, backwards=b) for b in (False, True))
     np.testing.assert_allclose(forward, values, rtol=1e-5)
     np.testing.assert_allclose(forward, backward, rtol=1e-5)
+
+
+@pytest.mark.parametrize("blend", BLENDS)
+@pytest.mark.parametrize("size", [(37, 50), (200, 300)])
+def test_every_publications_weights_keep_the_map(blend, size):
+    values = np.random.default_rng(0).uniform(0.1, 300, size).astype(np.float32)
+    np.testing.assert_allclose(merged(values, "r9", blend), values, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +107,57 @@ def test_published_masks(name):
     np.testing.assert_allclose(mask[::7, ::7], np.load(PARITY / "masks.npz")[f"{name}_every7"], atol=2e-6)
 
 
-def test_p16_is_p49s_first_pass():
-    assert plan(1001, 777, "p16") == p49(1001, 777)[:16]
+@pytest.mark.parametrize("blend", ["patchfusion", "patchrefiner"])
+def test_published_p49_map(blend):
+    """The fixture's stand-in predictor: what a tile shows, and its number, so that each tile disagrees.
+
+    Published maps stop at 4 × 4 process sizes; every 32nd row and column is kept, a whole row and a column.
+    """
+    x, y = np.linspace(0, 1, 3840, dtype=np.float32), np.linspace(0, 1, 2160, dtype=np.float32)[:, None]
+    channels = (0.5 + 0.5 * np.sin(9 * x + 3 * y), y * x, 0.5 * np.cos(5 * y) + 0.5)
+    photo = torch.from_numpy(np.asarray(sum(channels) / 3, np.float32))[None, None]
+    merger, number = Merger(1536, 2048), 0
+    for seen, way in zip(passes(2160, 3840, "p49"), passes(1536, 2048, "p49"), strict=True):
+        weight = tile_weight("p49", 384, 512, way.kind, blend)
+        for source, box in zip(seen.boxes, way.boxes, strict=True):
+            crop = photo[:, :, *source.slices]
+            tile = F.interpolate(crop, (384, 512), mode="bilinear", align_corners=True)[0, 0].numpy()
+            merger.add(1 + 4 * tile + np.float32(0.05 * number), weight, box)
+            number += 1
+    ours, theirs = merger.result(), np.load(PARITY / "merged.npz")
+    np.testing.assert_allclose(ours[::32, ::32], theirs[f"{blend}_every32"], atol=5e-6)
+    np.testing.assert_allclose(ours[768], theirs[f"{blend}_row768"], atol=5e-6)
+    np.testing.assert_allclose(ours[:, 1024], theirs[f"{blend}_column1024"], atol=5e-6)
+
+
+def test_behind_the_papers_numbers_shifted_tiles_outweigh_the_first_pass_at_its_seams():
+    first, later = (tile_weight("p49", 540, 960, kind, "patchfusion_cvpr") for kind in ("first", "shifted"))
+    assert first[270, 0] == pytest.approx(1e-3)
+    assert first[270, 480] == pytest.approx(1.001)
+    assert np.all(later == 1)
+
+
+def test_p49_is_four_passes_of_which_p16_is_the_first():
+    ways = passes(1001, 777, "p49")
+    assert [(way.kind, len(way.boxes)) for way in ways] == [
+        ("first", 16),
+        ("shifted", 12),
+        ("shifted", 12),
+        ("shifted", 9),
+    ]
+    assert passes(1001, 777, "p16") == ways[:1]
+    *regular, random = passes(1001, 777, "r5")
+    assert regular == ways
+    assert (random.kind, len(random.boxes)) == ("random", 5)
+
+
+def test_the_mean_so_far_leaves_the_merger_as_it_is():
+    merger, whole = Merger(4, 6), np.ones((4, 6), np.float32)
+    merger.add(2 * whole, whole, Box(0, 0, 4, 6))
+    assert np.all(merger.mean() == 2)
+    merger.add(8 * whole, whole, Box(0, 0, 4, 6))
+    assert np.all(merger.mean() == 5)
+    assert np.all(merger.result() == 5)
 
 
 def test_random_tiles_depend_on_the_seed_alone_and_draw_every_offset():

@@ -15,8 +15,9 @@ from PIL import Image
 
 from hyperfocal.coarse import CoarseNetwork
 from hyperfocal.photo import Photo
-from hyperfocal.predictor import FloatMap, Model, Progress, Report, Scene, process_size
+from hyperfocal.predictor import Model, Progress, Report, Scene
 from hyperfocal.refine import Boosting
+from hyperfocal.resample import FloatMap, process_size
 from hyperfocal.tiles.content import SCALES, Mask, edges, high_scale, patches
 from hyperfocal.tiles.merge import gaussian_mask
 
@@ -39,12 +40,13 @@ class BoostingModel(Model):
         tiling: str,
         seed: int,
         tile_batch: int | None,
+        feedback: bool,
         on_progress: Progress | None,
         report: Report,
     ) -> FloatMap:
         """Merge patches into the base estimate, the largest first, each into what the earlier ones left."""
         if tiling != "auto":
-            return super()._see_tiles(scene, tiling, seed, tile_batch, on_progress, report)
+            return super()._see_tiles(scene, tiling, seed, tile_batch, feedback, on_progress, report)
         height, width = scene.photo.pixels.shape[:2]
         canvas: FloatMap = self._enlarged(scene.depth, (height, width))[0].copy()
         boxes = patches(self._cues(scene.photo), height, width)

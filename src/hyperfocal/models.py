@@ -1,15 +1,158 @@
-"""The table of models by name, and where each one's directory is."""
+"""The table of models by name: what each is made of, and where the directories of the bundled ones are.
+
+A base network has its own name; a published system on it is called family-base, such as `prv2-m-zoedepth`.
+"""
 
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import os
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from hyperfocal import baselines
+from hyperfocal.checkpoints.config import ModelConfig
+from hyperfocal.checkpoints.directory import read_config
+from hyperfocal.coarse import depth_anything
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.refine import patchrefiner_v2
 
 BUNDLED = ("nano",)  # directories under weights/
+ABLATED = "zoedepth"  # the base network of the papers' ablations
+
+
+class Base(NamedTuple):
+    """A base network as the papers use it.
+
+    Attributes:
+        network: {"kind": ..., its constructor arguments}.
+        size: height and width at which a photo, and a tile of it, is processed.
+        channels: of its six maps, low to high.
+        licence: SPDX name of the published weights' licence.
+    """
+
+    network: dict[str, Any]
+    size: tuple[int, int]
+    channels: tuple[int, ...]
+    licence: str
+
+
+def _depth_anything(size: str, licence: str) -> Base:
+    network = depth_anything.paper(size)
+    return Base({"kind": "depth_anything", **network}, (392, 518), (*[network["width"]] * 5, 32), licence)
+
+
+BASES: dict[str, Base] = {
+    "zoedepth": Base({"kind": "zoedepth"}, (384, 512), (*[256] * 5, 32), "MIT"),
+    "da-vits": _depth_anything("vits", "Apache-2.0"),
+    "da-vitb": _depth_anything("vitb", "Apache-2.0"),
+    "da-vitl": _depth_anything("vitl", "Apache-2.0"),
+}
+
+
+class Family(NamedTuple):
+    """A published system on any base network.
+
+    Attributes:
+        about: one line for people.
+        refiner: {"kind": ..., its constructor arguments} on a base.
+        multiple: tiles are of the base's size, rounded down to multiples of this.
+    """
+
+    about: str
+    refiner: Callable[[Base], dict[str, Any]]
+    multiple: int = 1
+
+
+def _prv2(about: str, size: str = "M", **changes: Any) -> Family:
+    def refiner(base: Base) -> dict[str, Any]:
+        fitted = {"coarse_channels": base.channels, "head_widths": (128, base.channels[5])}
+        return {"kind": "patchrefiner_v2", **patchrefiner_v2.paper(size), **fitted, **changes}
+
+    return Family(f"PatchRefiner V2, {about}", refiner, multiple=32)
+
+
+def _prv1(base: Base) -> dict[str, Any]:
+    return {"kind": "patchrefiner", "base": base.network}
+
+
+def _patchfusion(base: Base) -> dict[str, Any]:
+    return {"kind": "patchfusion", "base": base.network, "size": base.size}
+
+
+def _patchfusion_cvpr(base: Base) -> dict[str, Any]:
+    return {"kind": "patchfusion_cvpr", "base": base.network, "size": base.size}
+
+
+FAMILIES: dict[str, Family] = {
+    "patchfusion": Family("PatchFusion, published main branch", _patchfusion),
+    "patchfusion-cvpr": Family("PatchFusion as behind the paper's numbers", _patchfusion_cvpr),
+    "prv1": Family("PatchRefiner (V1)", _prv1),
+    "prv2-m": _prv2("MobileNetV4-S"),
+    "prv2-e": _prv2("EfficientNet-B5", "E"),
+    "prv2-c": _prv2("ConvNeXt-L", "C"),
+}
+ABLATIONS: dict[str, Family] = {
+    "prv2-m-f2c": _prv2("ablations 1 and 3: F2C alone", c2f_widths=None),
+    "prv2-m-heavy": _prv2("ablation 2: heavy F2C alone", c2f_widths=None, heavy=True),
+    "prv2-m-ungated": _prv2("ablation 6: C2F without denoising units", denoise="none"),
+    "prv2-m-fused": _prv2("ablation 7: C2F with PatchRefiner's fusion", denoise="fuse"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return all names: bundled models, baselines on them, base networks, every family on each, the ablations."""
+    simple = [f"baseline-{what}-{base}" for base in BUNDLED for what in baselines.BASELINES]
+    systems = [f"{family}-{base}" for base in BASES for family in FAMILIES]
+    return (*BUNDLED, *simple, *BASES, *systems, *(f"{family}-{ABLATED}" for family in ABLATIONS))
+
+
+def matching(patterns: Iterable[str]) -> list[str]:
+    """Return the names that match shell patterns such as `prv2-*`, and what is no pattern as it is.
+
+    Raises:
+        HyperfocalError: a pattern matches none.
+    """
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        hits = fnmatch.filter(names(), pattern) if set(pattern) & set("*?[") else [pattern]
+        if not hits:
+            raise HyperfocalError(f"no model's name matches {pattern!r}")
+        found.update(dict.fromkeys(hits))
+    return list(found)
+
+
+def published(name: str) -> ModelConfig | None:
+    """Return what the published system or base network of that name is made of; None: there is none."""
+    if name in BASES:
+        base = BASES[name]
+        return _config(base, base.size, None, f"the base network {name} alone")
+    for key, family in (FAMILIES | ABLATIONS).items():
+        on = name.removeprefix(f"{key}-")
+        if on != name and on in BASES:
+            base = BASES[on]
+            height, width = (side - side % family.multiple for side in base.size)
+            return _config(base, (height, width), family.refiner(base), f"{family.about}, on {on}")
+    return None
+
+
+def _config(
+    base: Base, tile_size: tuple[int, int], refiner: dict[str, Any] | None, description: str
+) -> ModelConfig:
+    return ModelConfig(
+        coarse=base.network,
+        refiner=refiner,
+        coarse_size=base.size,
+        tile_size=tile_size,
+        keep_aspect=False,
+        canonical_focal=None,
+        sky_from=None,
+        licence=base.licence,
+        description=description,
+    )
 
 
 def bundled_directory(name: str) -> Path:
@@ -31,7 +174,8 @@ def find(name: str | os.PathLike[str]) -> Path:
     honoured.
 
     Raises:
-        HyperfocalError: nothing has that name; the message gives the nearest one.
+        HyperfocalError: nothing has that name, and the message gives the nearest one; or it is a published
+            system, whose weights do not come with this package.
     """
     text = os.fspath(name)
     if text in BUNDLED:
@@ -40,13 +184,34 @@ def find(name: str | os.PathLike[str]) -> Path:
         return Path(text)
     if text.count("/") == 1 and not text.startswith((".", "/", "~")):
         return _from_hub(text)
-    near = difflib.get_close_matches(text, BUNDLED, n=1)
+    if published(text) is not None:
+        raise HyperfocalError(
+            f"model {text!r} comes without weights: make a directory of a published checkpoint with "
+            f"`hyperfocal import`, or give weights=None for random ones"
+        )
+    raise _unknown(text)
+
+
+def config_of(name: str | os.PathLike[str]) -> ModelConfig:
+    """Return what the model of a name, a local directory or a hub id is made of.
+
+    Raises:
+        HyperfocalError: nothing has that name; the message gives the nearest one.
+    """
+    if baseline := baselines.split(os.fspath(name)):
+        what, base = baseline
+        return baselines.config(what, config_of(base))
+    return published(os.fspath(name)) or read_config(find(name))
+
+
+def _unknown(text: str) -> HyperfocalError:
+    near = difflib.get_close_matches(text, names(), n=1)
     hint = (
         f"did you mean {near[0]!r}?"
         if near
-        else f"there are {', '.join(BUNDLED)}, a local directory, or a hub id"
+        else f"there are {', '.join(BUNDLED)}, what `hyperfocal models` lists, a local directory, or a hub id"
     )
-    raise HyperfocalError(f"no model {text!r}; {hint}")
+    return HyperfocalError(f"no model {text!r}; {hint}")
 
 
 def _from_hub(repository: str) -> Path:

@@ -15,26 +15,25 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
-from hyperfocal import checkpoints
+from hyperfocal import baselines, checkpoints
 from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.depthmap import DepthMap
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.models import find
+from hyperfocal.models import config_of, find
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
-from hyperfocal.refine import Boosting, Refiner, whole_maps
-from hyperfocal.refine.roi import crop_maps, extents_of
+from hyperfocal.refine import Boosting, Refiner
+from hyperfocal.refine.roi import crop_maps
+from hyperfocal.resample import FloatMap, process_size, resized, shrunken
 from hyperfocal.tiles import MERGERS
 from hyperfocal.tiles.choose import flat, sees_nothing
-from hyperfocal.tiles.merge import tile_weight
-from hyperfocal.tiles.plan import Box, check_tiling, plan
+from hyperfocal.tiles.merge import Merger, tile_weight
+from hyperfocal.tiles.plan import Box, Pass, check_tiling, passes
 
 log = logging.getLogger("hyperfocal")
 
-FloatMap = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NEAREST = 1e-3  # metres: no surface is nearer than this
@@ -74,24 +73,6 @@ class Scene(NamedTuple):
     features: tuple[Tensor, ...]
 
 
-def process_size(height: int, width: int, size: tuple[int, int], keep_aspect: bool) -> tuple[int, int]:
-    """Return the (height, width) at which a picture goes through a network.
-
-    Args:
-        height: of the picture.
-        width: of the picture.
-        size: the model's.
-        keep_aspect: False: exactly `size`, as the papers do. True: the area of `size` in the picture's own
-            aspect, sides multiples of 32 and at least 64, so that a strip of a picture doesn't become a line.
-    """
-    if not keep_aspect:
-        return size
-    area = size[0] * size[1]
-    aspect = min(max(width / height, 4096 / area), area / 4096)
-    h, w = math.sqrt(area / aspect), math.sqrt(area * aspect)
-    return max(64, round(h / 32) * 32), max(64, round(w / 32) * 32)
-
-
 class Model:
     """A coarse network with its refiner, ready to predict.
 
@@ -115,7 +96,7 @@ class Model:
     ) -> None:
         self.name, self.config, self.device, self.dtype = name, config, device, dtype
         self.coarse = _placed(coarse, device)
-        self.refiner = None if refiner is None else _placed(refiner, device)
+        self.refiner = None if refiner is None else cast(Refiner, _placed(refiner, device))
 
     def predict(
         self,
@@ -126,6 +107,7 @@ class Model:
         focal_px: float | None = None,
         seed: int = 0,
         tile_batch: int | None = None,
+        feedback: bool = False,
         max_pixels: int = MAX_PIXELS,
         on_progress: Progress | None = None,
     ) -> DepthMap:
@@ -138,6 +120,9 @@ class Model:
             focal_px: focal length in pixels; overrides EXIF.
             seed: of the random tiles of "rN".
             tile_batch: tiles at once: more memory, on a GPU more speed. The result doesn't depend on it.
+            feedback: PatchFusion's consistency-aware inference as in its paper (§3.3): from the second pass of
+                "p49" and "rN" on, the refiner sees the mean of all earlier passes, in place of its fine depth, and
+                random tiles see each other's. Without it, overlapping tiles are averaged alone.
             max_pixels: refuse larger photos.
             on_progress: called with (tiles done, tiles).
 
@@ -145,7 +130,7 @@ class Model:
             z-depth in metres, inf where there is sky.
 
         Raises:
-            HyperfocalError: the photo can't be read, or an option is wrong.
+            HyperfocalError: the photo can't be read, an option is wrong, or the refiner takes no feedback.
         """
         return self.predict_with_report(
             photo,
@@ -154,6 +139,7 @@ class Model:
             focal_px=focal_px,
             seed=seed,
             tile_batch=tile_batch,
+            feedback=feedback,
             max_pixels=max_pixels,
             on_progress=on_progress,
         )[0]
@@ -167,11 +153,18 @@ class Model:
         focal_px: float | None = None,
         seed: int = 0,
         tile_batch: int | None = None,
+        feedback: bool = False,
         max_pixels: int = MAX_PIXELS,
         on_progress: Progress | None = None,
     ) -> tuple[DepthMap, Report]:
         """`predict`, and how it went."""
         check_tiling(tiling)
+        if feedback and not (self.refiner is not None and self.refiner.feeds_back):
+            raise HyperfocalError(f"model {self.name!r} takes no feedback: only PatchFusion does")
+        if feedback and self.config.merge != "mean":
+            raise HyperfocalError(
+                f"model {self.name!r} merges by {self.config.merge}: feedback needs the mean"
+            )
         report = Report(tiling)
         with report.timing("read"):
             read = read_photo(photo, fov=fov, focal_px=focal_px, max_pixels=max_pixels)
@@ -179,7 +172,7 @@ class Model:
         with report.timing("coarse"):
             scene = self._see_whole(read)
         with report.timing("refine"):
-            depth = self._see_tiles(scene, tiling, seed, tile_batch, on_progress, report)
+            depth = self._see_tiles(scene, tiling, seed, tile_batch, feedback, on_progress, report)
             sky = None if self.config.sky_from is None else depth >= self.config.sky_from
             result = self._finish(depth, sky, read, tiling)
         return result, report
@@ -217,7 +210,7 @@ class Model:
         given = _checked(metres, read)
         scene = self._see_whole(read)
         scene = scene._replace(depth=self._given_depth(given, scene))
-        depth = self._see_tiles(scene, tiling, seed, tile_batch, on_progress, Report(tiling))
+        depth = self._see_tiles(scene, tiling, seed, tile_batch, False, on_progress, Report(tiling))
         before = F.interpolate(scene.depth, depth.shape, mode="nearest")[0, 0].cpu().numpy()
         depth *= np.exp(np.median(np.log(before) - np.log(np.maximum(depth, NEAREST))))
         sky = F.interpolate(torch.from_numpy(np.isposinf(given))[None, None].float(), depth.shape)[0, 0] > 0
@@ -261,45 +254,53 @@ class Model:
         tiling: str,
         seed: int,
         tile_batch: int | None,
+        feedback: bool,
         on_progress: Progress | None,
         report: Report,
     ) -> FloatMap:
         """Return the depth (H, W) in the networks' metres: merged tiles, or the coarse map enlarged."""
         height, width = _size(scene.photo)
-        boxes = plan(height, width, tiling, tile_size=self.config.tile_size, seed=seed)
-        if self.refiner is None or not boxes:
+        ways = passes(height, width, tiling, tile_size=self.config.tile_size, seed=seed)
+        if self.refiner is None or not ways:
             return np.asarray(self._enlarged(scene.depth, (height, width))[0])
-        report.tiles = len(boxes)
+        report.tiles = sum(len(way.boxes) for way in ways)
         with torch.inference_mode(), self._precision():
-            scene = scene._replace(features=whole_maps(self.refiner, scene.features))
+            scene = scene._replace(features=self.refiner.whole(scene.features))
+        blend = "patchfusion" if self.config.keep_aspect else self.refiner.blend  # ours, or as published
+        batch = tile_batch or (1 if self.device.type == "cpu" else 8)
         merger = MERGERS[self.config.merge](
             height, width, lambda: self._enlarged(scene.depth, (height, width))[0]
         )
-        weight = tile_weight(tiling, boxes[0].height, boxes[0].width)
-        batch = tile_batch or (1 if self.device.type == "cpu" else 8)
         done = 0
-        while done < len(boxes):
-            now = boxes[done : done + batch]
-            try:
-                depths, refined = self._refined(scene, now)
-            except RuntimeError as error:  # CUDA's and MPS' own classes differ between versions of torch
-                if "out of memory" not in str(error):
-                    raise
-                if batch == 1:
-                    raise HyperfocalError(f"{self.device} has no memory for one tile; try cpu") from None
-                batch //= 2
-                torch.cuda.empty_cache()
-                continue
-            for box, depth in zip(now, depths, strict=True):
-                merger.add(depth, weight, box)
-            done += len(now)
-            report.refined += refined
-            if on_progress is not None:
-                on_progress(done, len(boxes))
+        for kind, boxes in _one_by_one(ways) if feedback else ways:
+            weight = tile_weight(tiling, boxes[0].height, boxes[0].width, kind, blend)
+            mean = cast(Merger, merger).mean() if feedback and done else None
+            start = 0
+            while start < len(boxes):
+                now = boxes[start : start + batch]
+                try:
+                    depths, refined = self._refined(scene, now, mean)
+                except RuntimeError as error:  # CUDA's and MPS' own classes differ between versions of torch
+                    if "out of memory" not in str(error):
+                        raise
+                    if batch == 1:
+                        raise HyperfocalError(f"{self.device} has no memory for one tile; try cpu") from None
+                    batch //= 2
+                    torch.cuda.empty_cache()
+                    continue
+                for box, depth in zip(now, depths, strict=True):
+                    merger.add(depth, weight, box)
+                start += len(now)
+                done += len(now)
+                report.refined += refined
+                if on_progress is not None:
+                    on_progress(done, report.tiles)
         return merger.result()
 
     @torch.inference_mode()
-    def _refined(self, scene: Scene, boxes: Sequence[Box]) -> tuple[FloatMap, int]:
+    def _refined(
+        self, scene: Scene, boxes: Sequence[Box], mean: FloatMap | None = None
+    ) -> tuple[FloatMap, int]:
         """Return the depth (n, h, w) of `boxes` at the photo's resolution, and how many were refined."""
         refiner = cast(Refiner, self.refiner)
         pixels, photo_size = scene.photo.pixels, _size(scene.photo)
@@ -310,15 +311,15 @@ class Model:
         [depth] = crop_maps([scene.depth], where, photo_size, [size])
         seeing = ~sees_nothing(blank)
         if seeing.any():
-            features = crop_maps(
-                scene.features,
-                where[seeing],
-                photo_size,
-                refiner.feature_sizes(*size),
-                extents=extents_of(scene.features, photo_size),
-            )
+            given = [
+                tiles[seeing],
+                *refiner.crops(scene.depth, scene.features, where[seeing], photo_size, size),
+            ]
+            if mean is not None:
+                earlier = torch.from_numpy(np.stack([mean[box.slices] for box in boxes]))[:, None]
+                given.append(resized(earlier.to(self.device)[seeing], size, self.config.keep_aspect))
             with self._precision():
-                refined = refiner(tiles[seeing], depth[seeing], features).float()
+                refined = refiner(*given).float()
             if self.config.sky_from is not None:
                 # Far sky stays far where nothing in the tile speaks against it.
                 clear = (depth[seeing] >= self.config.sky_from) & blank[seeing]
@@ -339,33 +340,15 @@ class Model:
         meta = {"model": self.name, "tiling": tiling}
         return DepthMap(depth, photo.camera.matrix, photo.camera.source, None, meta)
 
-    # pixels, sizes and precision
+    # pixels and precision
 
     def _shrunken(self, pictures: Sequence[NDArray[np.uint8]], size: tuple[int, int]) -> Tensor:
-        """Return pictures (n, 3, *size) in [0, 1] on the device.
-
-        Our own models average areas when they shrink (no aliasing, as they were trained). The papers' models
-        were trained on bilinear samples with the corners aligned and no antialiasing, so they get that.
-        """
-        if self.config.keep_aspect:
-            arrays = [np.asarray(_area_resized(picture, size)) for picture in pictures]
-            batch = torch.from_numpy(np.stack(arrays)).to(self.device).permute(0, 3, 1, 2).float() / 255
-        else:
-            raw = [
-                torch.from_numpy(np.ascontiguousarray(p)).to(self.device).permute(2, 0, 1).float()
-                for p in pictures
-            ]
-            batch = (
-                torch.stack(
-                    [F.interpolate(r[None], size, mode="bilinear", align_corners=True)[0] for r in raw]
-                )
-                / 255
-            )
-        return batch.contiguous(memory_format=torch.channels_last)
+        """Return pictures (n, 3, *size) in [0, 1] on the device."""
+        return shrunken(pictures, size, self.config.keep_aspect).to(self.device)
 
     def _enlarged(self, depth: Tensor, size: tuple[int, int]) -> FloatMap:
-        """Return (n, 1, h, w) as (n, *size) on the CPU, in the geometry in which the picture was shrunk."""
-        large = F.interpolate(depth, size, mode="bilinear", align_corners=not self.config.keep_aspect)
+        """Return (n, 1, h, w) as (n, *size) on the CPU."""
+        large = resized(depth, size, self.config.keep_aspect)
         return np.asarray(large[:, 0].cpu().numpy(), np.float32)
 
     def _precision(self) -> torch.autocast | nullcontext[None]:
@@ -378,6 +361,15 @@ def _placed(network: nn.Module, device: torch.device) -> nn.Module:
     """Put a network on its device for inference, in the layout in which convolutions are fastest."""
     network.eval().to(device)
     return network.to(memory_format=torch.channels_last)
+
+
+def _one_by_one(ways: Sequence[Pass]) -> Iterator[Pass]:
+    """Yield the passes, random tiles in a pass of their own each."""
+    for way in ways:
+        if way.kind == "random":
+            yield from (Pass(way.kind, [box]) for box in way.boxes)
+        else:
+            yield way
 
 
 def _checked(metres: NDArray[np.floating], photo: Photo) -> FloatMap:
@@ -399,13 +391,6 @@ def _size(photo: Photo) -> tuple[int, int]:
 
 def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _area_resized(picture: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
-    height, width = size
-    shrinks = height * width < picture.shape[0] * picture.shape[1]
-    how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    return Image.fromarray(picture).resize((width, height), how)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -439,20 +424,41 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def load(model: str | os.PathLike[str] = "nano", *, device: str = "auto", dtype: str = "auto") -> Model:
+def load(
+    model: str | os.PathLike[str] = "nano",
+    *,
+    weights: str | None = "trained",
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "auto",
+) -> Model:
     """Load a model.
 
     Args:
-        model: bundled name, local directory (config.json + model.safetensors) or hub id.
+        model: bundled name, local directory (config.json + model.safetensors) or hub id; with `weights=None` also
+            a published system on a base network, such as "prv2-m-zoedepth".
+        weights: "trained", or None for random ones, with which nothing is read but the configuration.
+        seed: of random weights.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto", "float32", "bfloat16", "float16".
 
     Raises:
         HyperfocalError: nothing has that name, the files don't fit, or the device isn't here.
     """
+    if weights not in ("trained", None):
+        raise HyperfocalError(f"weights {weights!r}: 'trained', or None for random ones")
     where = choose_device(device)
     precision = choose_dtype(dtype, where)
-    config, coarse, refiner = checkpoints.load(find(model))
+    if weights is None:
+        config = config_of(model)
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            coarse, refiner = checkpoints.build(config)
+    elif baseline := baselines.split(os.fspath(model)):
+        what, base = baseline
+        config, coarse, refiner = baselines.on(what, find(base))
+    else:
+        config, coarse, refiner = checkpoints.load(find(model))
     log.info("model %s on %s in %s", os.fspath(model), where, _dtype_name(precision))
     kind: type[Model] = Model
     if isinstance(refiner, Boosting):
@@ -460,3 +466,18 @@ def load(model: str | os.PathLike[str] = "nano", *, device: str = "auto", dtype:
 
         kind = BoostingModel
     return kind(os.fspath(model), config, coarse, refiner, where, precision)
+
+
+def outline(model: str | os.PathLike[str]) -> Model:
+    """Return a model without numbers in it: networks on the meta device, to count parameters and FLOP.
+
+    Args:
+        model: as for `load`.
+
+    Raises:
+        HyperfocalError: nothing has that name.
+    """
+    config, meta = config_of(model), torch.device("meta")
+    with meta:
+        coarse, refiner = checkpoints.build(config)
+    return Model(os.fspath(model), config, coarse, refiner, meta, torch.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,11 @@ class ModelConfig:
             raise HyperfocalError(f"keep_aspect makes sides of multiples of 32, not {_multiple(self.coarse)}")
         if self.merge not in MERGERS:
             raise unknown("merge", str(self.merge), MERGERS)
+        tied = None if self.refiner is None else _tied_size(self.refiner)
+        if tied is not None and (self.keep_aspect or tied != tuple(self.coarse_size)):
+            raise HyperfocalError(
+                f"the refiner is tied to photos of {tied}: coarse_size must be that, and keep_aspect false"
+            )
         for name in ("canonical_focal", "sky_from"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and value > 0):
@@ -83,7 +88,7 @@ def build(config: ModelConfig) -> tuple[nn.Module, nn.Module | None]:
         return coarse, None
     refiner = _construct("refiner", config.refiner, REFINER_KINDS)
     given, wanted = coarse.feature_channels, refiner.coarse_channels
-    if wanted is not None and given != wanted:
+    if wanted and given != wanted:
         raise HyperfocalError(
             f"the refiner reads coarse maps of {wanted} channels, the coarse network gives {given}"
         )
@@ -98,7 +103,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> HyperfocalError:
     return HyperfocalError(f"unknown {what} {name!r}; {hint}")
 
 
-def _check_network(part: str, network: Any, kinds: dict[str, type[nn.Module]]) -> None:
+def _check_network(part: str, network: Any, kinds: Mapping[str, type[nn.Module]]) -> None:
     if not isinstance(network, dict):
         raise HyperfocalError(f"the {part} network must be an object with a kind, not {network!r}")
     kind = network.get("kind")
@@ -120,7 +125,13 @@ def _multiple(network: dict[str, Any]) -> int:
     return int(getattr(base, "multiple", 32))
 
 
-def _construct(part: str, network: dict[str, Any], kinds: dict[str, type[nn.Module]]) -> nn.Module:
+def _tied_size(refiner: dict[str, Any]) -> tuple[int, ...] | None:
+    """The one size at which a refiner takes photos; None: any."""
+    size = inspect.signature(REFINER_KINDS[refiner["kind"]]).parameters.get("size")
+    return None if size is None else tuple(refiner.get("size", size.default))
+
+
+def _construct(part: str, network: dict[str, Any], kinds: Mapping[str, type[nn.Module]]) -> nn.Module:
     arguments = {name: value for name, value in network.items() if name != "kind"}
     try:
         return kinds[network["kind"]](**arguments)

@@ -62,7 +62,7 @@ def load(directory: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.
         HyperfocalError: a file is missing or broken, or the weights are not exactly the networks'.
     """
     directory = Path(directory)
-    config = _read_config(directory / CONFIG)
+    config = read_config(directory)
     coarse, refiner = build(config)
     networks = _networks(coarse, refiner)
     state = _read_weights(directory / WEIGHTS)
@@ -72,11 +72,13 @@ def load(directory: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.
     return config, coarse, refiner
 
 
-def _networks(coarse: nn.Module, refiner: nn.Module | None) -> nn.ModuleDict:
-    return nn.ModuleDict({"coarse": coarse} if refiner is None else {"coarse": coarse, "refiner": refiner})
+def read_config(directory: Path) -> ModelConfig:
+    """Read a model directory's `config.json`.
 
-
-def _read_config(path: Path) -> ModelConfig:
+    Raises:
+        HyperfocalError: it is missing or broken.
+    """
+    path = directory / CONFIG
     if not path.is_file():
         raise HyperfocalError(f"{path.parent} is not a model directory: it has no {path.name}")
     try:
@@ -95,6 +97,10 @@ def _read_config(path: Path) -> ModelConfig:
     if missing:
         raise HyperfocalError(f"{path} has no {', '.join(missing)}")
     return ModelConfig(**{name: _tuples(value) for name, value in values.items()})
+
+
+def _networks(coarse: nn.Module, refiner: nn.Module | None) -> nn.ModuleDict:
+    return nn.ModuleDict({"coarse": coarse} if refiner is None else {"coarse": coarse, "refiner": refiner})
 
 
 def _tuples(value: Any) -> Any:

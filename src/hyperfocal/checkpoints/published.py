@@ -45,30 +45,63 @@ def _metric_bins(theirs: str = "", ours: str = "bins.") -> tuple[Rule, ...]:
     )
 
 
-def _depth_anything(theirs: str = "", ours: str = "") -> tuple[Rule, ...]:
-    """Depth Anything with ZoeDepth's head, under a prefix each. Its levels count from high to low."""
-    core = theirs + r"core\.core\."
-    head = core + r"depth_head\."
-    resizes = {"0": 3, "1": 2, "3": 0}
+def _dpt(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """DPT's decoder without its ends. Its levels count from high to low."""
     unit = {"1": "skip_unit", "2": "unit"}
+    block = theirs + r"refinenet(\d)\."
     return (
-        (core + r"pretrained\.mask_token", None),  # of DINOv2's training
-        (core + r"pretrained\.(.+)", lambda m: f"{ours}encoder.{m[1]}"),
-        (head + r"projects\.(\d)\.(.+)", lambda m: f"{ours}reassemble.{3 - int(m[1])}.0.{m[2]}"),
-        (head + r"resize_layers\.([013])\.(.+)", lambda m: f"{ours}reassemble.{resizes[m[1]]}.1.{m[2]}"),
-        (head + r"scratch\.layer(\d)_rn\.(.+)", lambda m: f"{ours}projections.{4 - int(m[1])}.{m[2]}"),
-        (head + r"scratch\.refinenet4\.resConfUnit1\..+", None),  # the lowest level has no skip
+        (theirs + r"layer(\d)_rn\.(.+)", lambda m: f"{ours}projections.{4 - int(m[1])}.{m[2]}"),
+        (theirs + r"refinenet4\.resConfUnit1\..+", None),  # the lowest level has no skip
+        (block + r"resConfUnit([12])\.(.+)", lambda m: f"{ours}blocks.{4 - int(m[1])}.{unit[m[2]]}.{m[3]}"),
+        (block + r"out_conv\.(.+)", lambda m: f"{ours}blocks.{4 - int(m[1])}.project.{m[2]}"),
+    )
+
+
+def _beit_dpt(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """BEiT and DPT's decoder as in MiDaS, of which ZoeDepth is made."""
+    net, post = theirs + r"pretrained\.model\.", theirs + r"pretrained\.act_postprocess(\d)\."
+    encoder, decoder, scratch = f"{ours}encoder.", f"{ours}decoder.", theirs + r"scratch\."
+    return (
+        (net + r"(?:fc_norm|head)\..+", None),  # of BEiT's own classes
+        (net + r"blocks\.\d+\.attn\.relative_position_index", None),  # computed
         (
-            head + r"scratch\.refinenet(\d)\.resConfUnit([12])\.(.+)",
-            lambda m: f"{ours}blocks.{4 - int(m[1])}.{unit[m[2]]}.{m[3]}",
+            net + r"blocks\.(\d+)\.attn\.relative_position_bias_table",
+            lambda m: f"{encoder}position_bias.{m[1]}",
         ),
-        (
-            head + r"scratch\.refinenet(\d)\.out_conv\.(.+)",
-            lambda m: f"{ours}blocks.{4 - int(m[1])}.project.{m[2]}",
-        ),
-        (head + r"scratch\.output_conv1\.(.+)", lambda m: f"{ours}head.{m[1]}"),
+        (net + r"blocks\.(.+)", lambda m: f"{encoder}blocks.{m[1]}"),
+        (net + r"cls_token", lambda m: f"{encoder}start"),
+        (net + r"patch_embed\.proj\.(.+)", lambda m: f"{encoder}project.{m[1]}"),
+        (post + r"0\.project\.0\.(.+)", lambda m: f"{encoder}readout.{4 - int(m[1])}.0.{m[2]}"),
+        (post + r"([34])\.(.+)", lambda m: f"{decoder}reassemble.{4 - int(m[1])}.{int(m[2]) - 3}.{m[3]}"),
+        *_dpt(scratch, decoder),
+        (scratch + r"output_conv\.0\.(.+)", lambda m: f"{decoder}head.{m[1]}"),
+        (scratch + r"output_conv\.2\.(.+)", lambda m: f"{ours}high.0.{m[1]}"),
+        (scratch + r"output_conv\.4\.(.+)", lambda m: f"{ours}to_relative.0.{m[1]}"),
+    )
+
+
+def _dinov2_dpt(theirs: str, ours: str) -> tuple[Rule, ...]:
+    """DINOv2 and DPT's decoder as in both Depth Anythings."""
+    head, decoder = theirs + r"depth_head\.", f"{ours}decoder."
+    resizes = {"0": 3, "1": 2, "3": 0}
+    return (
+        (theirs + r"pretrained\.mask_token", None),  # of DINOv2's training
+        (theirs + r"pretrained\.(.+)", lambda m: f"{ours}encoder.net.{m[1]}"),
+        (head + r"projects\.(\d)\.(.+)", lambda m: f"{decoder}reassemble.{3 - int(m[1])}.0.{m[2]}"),
+        (head + r"resize_layers\.([013])\.(.+)", lambda m: f"{decoder}reassemble.{resizes[m[1]]}.1.{m[2]}"),
+        *_dpt(head + r"scratch\.", decoder),
+        (head + r"scratch\.output_conv1\.(.+)", lambda m: f"{decoder}head.{m[1]}"),
         (head + r"scratch\.output_conv2\.0\.(.+)", lambda m: f"{ours}high.0.{m[1]}"),
         (head + r"scratch\.output_conv2\.2\.(.+)", lambda m: f"{ours}to_relative.0.{m[1]}"),
+    )
+
+
+def _base_network(theirs: str = "", ours: str = "") -> tuple[Rule, ...]:
+    """ZoeDepth, or Depth Anything with ZoeDepth's head, under a prefix each."""
+    core = theirs + r"core\.core\."
+    return (
+        *_beit_dpt(core, ours),  # first: what is left of `pretrained.` is DINOv2's
+        *_dinov2_dpt(core, ours),
         (theirs + r"conv2\.(.+)", lambda m: f"{ours}bottleneck.{m[1]}"),
         *_metric_bins(theirs, f"{ours}bins."),
     )
@@ -91,13 +124,13 @@ _PATCHREFINER_V2: tuple[Rule, ...] = (
 )
 _PATCHREFINER: tuple[Rule, ...] = (
     (r"(coarse_branch|fine_branch)\..+", None),
-    *_depth_anything(r"refiner_fine_branch\.", "base."),
+    *_base_network(r"refiner_fine_branch\.", "base."),
     *_f2c("encoder_layers_1", "encoder_layers_2", "decoder_layers"),
 )
 _FUSION = r"guided_fusion\."
 _PATCHFUSION: tuple[Rule, ...] = (
     (r"coarse_branch\..+", None),
-    *_depth_anything(r"fine_branch\.", "base."),
+    *_base_network(r"fine_branch\.", "base."),
     (r"fusion_conv_list\.5\..+", None),  # nothing is above the highest level
     (r"fusion_conv_list\.(.+)", lambda m: f"fusion.guide.{m[1]}"),
     (_FUSION + r"inc\.double_conv\.(.+)", lambda m: f"fusion.encoder.0.{m[1]}"),
@@ -145,20 +178,27 @@ def patchfusion_state(published: Mapping[str, Tensor], refiner: nn.Module) -> di
     return _renamed(published, _PATCHFUSION, refiner)
 
 
-def depth_anything_state(
+def base_network_state(
     published: Mapping[str, Tensor], network: nn.Module, prefix: str = ""
 ) -> dict[str, Tensor]:
-    """Rename the entries of a published Depth Anything with metric bins; as `patchrefiner_v2_state`.
+    """Rename the entries of a published base network; as `patchrefiner_v2_state`.
 
-    Of a whole PatchFusion checkpoint, `prefix` "coarse_branch." or "fine_branch." takes one of the two.
+    Args:
+        published: the checkpoint's state.
+        network: the `ZoeDepth` or `DepthAnything` of the same size, not changed.
+        prefix: only the entries under it are read: "coarse_branch." or "fine_branch." of a whole checkpoint of
+            one of the three systems.
     """
     own = {name.removeprefix(prefix): v for name, v in published.items() if name.startswith(prefix)}
-    return _renamed(own, _depth_anything(), network)
+    return _renamed(own, _base_network(), network)
 
 
 def _renamed(
     published: Mapping[str, Tensor], rules: tuple[Rule, ...], network: nn.Module
 ) -> dict[str, Tensor]:
+    unknown = [name for name in published if not any(re.fullmatch(pattern, name) for pattern, _ in rules)]
+    if unknown:
+        raise HyperfocalError(f"the published checkpoint has entries that nobody knows: {', '.join(unknown)}")
     names = {name: _rename(name, rules) for name in published}
     state = {ours: published[theirs] for theirs, ours in names.items() if ours is not None}
     expected = network.state_dict()
@@ -169,7 +209,5 @@ def _renamed(
 
 
 def _rename(name: str, rules: tuple[Rule, ...]) -> str | None:
-    for pattern, rule in rules:
-        if found := re.fullmatch(pattern, name):
-            return rule and rule(found)
-    raise HyperfocalError(f"the published checkpoint has an unknown entry: {name}")
+    found, rule = next((found, rule) for pattern, rule in rules if (found := re.fullmatch(pattern, name)))
+    return rule and rule(found)

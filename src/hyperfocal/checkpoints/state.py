@@ -9,11 +9,23 @@ from torch import Tensor
 from hyperfocal.errors import HyperfocalError
 
 
+class MisfitError(HyperfocalError):
+    """A checkpoint that is not the network's.
+
+    Attributes:
+        count: of the entries that differ.
+    """
+
+    def __init__(self, message: str, count: int) -> None:
+        super().__init__(message)
+        self.count = count
+
+
 def check_state(source: str, expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
     """Make sure that `given` has the names and shapes of `expected`, no more and no fewer.
 
     Raises:
-        HyperfocalError: one line that names `source`, counts the differences and lists the first ones.
+        MisfitError: one line that names `source`, counts the differences and lists the first ones.
     """
     differences = {
         "missing": [name for name in expected if name not in given],
@@ -26,7 +38,8 @@ def check_state(source: str, expected: Mapping[str, Tensor], given: Mapping[str,
     }
     found = [f"{len(names)} {sort} ({_first(names)})" for sort, names in differences.items() if names]
     if found:
-        raise HyperfocalError(f"{source} does not fit the network: {'; '.join(found)}")
+        count = sum(map(len, differences.values()))
+        raise MisfitError(f"{source} does not fit the network: {'; '.join(found)}", count)
 
 
 def _first(names: Iterable[str], count: int = 3) -> str:

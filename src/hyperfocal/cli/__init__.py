@@ -11,6 +11,7 @@ from hyperfocal.cli.data import data
 from hyperfocal.cli.doctor import doctor
 from hyperfocal.cli.evaluate import evaluate
 from hyperfocal.cli.extras import missing
+from hyperfocal.cli.import_ import import_
 from hyperfocal.cli.models import models
 from hyperfocal.cli.predict import predict
 from hyperfocal.cli.synth import synth
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 for command in (predict, models, evaluate, bench, doctor, synth, recipes, train):
     app.command()(command)
+app.command("import")(import_)
 app.add_typer(data)
 
 

@@ -1,7 +1,7 @@
 """`hyperfocal models`: every model with its size and cost, measured on the networks themselves."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,34 +9,46 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hyperfocal.predictor import Model
-    from hyperfocal.refine import Refiner
 
 
 def models(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Also local directories and hub ids; the bundled ones if none.")
+        list[str] | None,
+        typer.Argument(
+            help="Names, patterns such as 'prv2-*', local directories, hub ids; all names if none."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array on standard output.")] = False,
 ) -> None:
     """List the models: parameters in millions, GFLOP (2 per multiply-add) at each one's own process size."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.progress import track
     from rich.table import Table
 
-    from hyperfocal.models import BUNDLED
-    from hyperfocal.predictor import load
+    from hyperfocal.models import matching
+    from hyperfocal.predictor import outline
 
-    rows = [describe(load(name, device="cpu")) for name in names or BUNDLED]
+    console = Console(stderr=True)
+    wanted = matching(names or ["*"])
+    rows = [
+        describe(outline(name))
+        for name in track(wanted, "measuring", console=console, transient=True, disable=as_json)
+    ]
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    table = Table("name", "family", "base", "bundled", "licence", "M parameters", "GFLOP", box=SIMPLE_HEAD)
+    table = Table("name", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="")
+    for title in ("coarse\nM", "refiner\nM", "photo\nGFLOP", "tile\nGFLOP"):
+        table.add_column(title, justify="right")
+    table.add_column("licence")
+    table.add_column("bundled")
     for row in rows:
-        params = "{coarse:.1f} + {refiner:.1f}".format(**{k: v / 1e6 for k, v in row["params"].items()})
-        gflop = "{coarse:.1f} + {per_tile:.1f} a tile".format(**row["gflops"])
-        bundled = "yes" if row["bundled"] else "no"
-        table.add_row(row["name"], row["family"], row["base"], bundled, row["licence"], params, gflop)
+        millions = (f"{row['params'][part] / 1e6:.1f}" for part in ("coarse", "refiner"))
+        gflop = (f"{row['gflops'][part]:.0f}" for part in ("coarse", "per_tile"))
+        table.add_row(row["name"], *millions, *gflop, row["licence"], "yes" if row["bundled"] else "")
     Console().print(table)
+    console.print("Without weights here: `hyperfocal import`, or load(name, weights=None) for random ones.")
 
 
 def describe(model: "Model") -> dict[str, Any]:
@@ -67,18 +79,15 @@ def gflops(model: "Model") -> tuple[float, float]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from hyperfocal.refine import whole_maps
-
     config, device = model.config, model.device
+    refiner, size = model.refiner, config.tile_size
     with torch.no_grad():
-        with FlopCounterMode(display=False) as coarse:
-            features = model.coarse(torch.zeros(1, 3, *config.coarse_size, device=device)).features
-            features = whole_maps(model.refiner, features)
+        with FlopCounterMode(display=False) as once:
+            photo = model.coarse(torch.zeros(1, 3, *config.coarse_size, device=device))
+            maps = photo.features if refiner is None else refiner.whole(photo.features)
         with FlopCounterMode(display=False) as tile:
-            if model.refiner is not None:
-                size = config.tile_size
-                wanted = cast("Refiner", model.refiner).feature_sizes(*size)
-                crops = [f.new_zeros(1, f.shape[1], *crop) for f, crop in zip(features, wanted, strict=True)]
-                depth = torch.ones(1, 1, *size, device=device)
-                model.refiner(torch.zeros(1, 3, *size, device=device), depth, crops)
-    return coarse.get_total_flops() / 1e9, tile.get_total_flops() / 1e9
+            if refiner is not None:
+                box = torch.tensor([[0, 0, *size]])
+                crops = refiner.crops(photo.depth, maps, box, size, size)
+                refiner(torch.zeros(1, 3, *size, device=device), *crops)
+    return once.get_total_flops() / 1e9, tile.get_total_flops() / 1e9

@@ -8,10 +8,15 @@ from torch import nn
 from hyperfocal.coarse.depth_anything import DepthAnything
 from hyperfocal.coarse.efficientnet_dpt import EfficientNetDPT
 from hyperfocal.coarse.output import CoarseNetwork, CoarseOutput
+from hyperfocal.coarse.zoedepth import ZoeDepth
 
-__all__ = ["KINDS", "CoarseNetwork", "CoarseOutput", "DepthAnything", "EfficientNetDPT", "make"]
+__all__ = ["KINDS", "CoarseNetwork", "CoarseOutput", "DepthAnything", "EfficientNetDPT", "ZoeDepth", "make"]
 
-KINDS: dict[str, type[nn.Module]] = {"depth_anything": DepthAnything, "efficientnet_dpt": EfficientNetDPT}
+KINDS: dict[str, type[nn.Module]] = {
+    "depth_anything": DepthAnything,
+    "efficientnet_dpt": EfficientNetDPT,
+    "zoedepth": ZoeDepth,
+}
 
 
 def make(network: Mapping[str, Any]) -> nn.Module:

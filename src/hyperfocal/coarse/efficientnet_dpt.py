@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperfocal.coarse.blocks import resize
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.coarse.output import CoarseOutput
+from hyperfocal.coarse.precision import full_precision
 from hyperfocal.errors import HyperfocalError
 
 START_DEPTH = 5.0  # metres, of an untrained network: near the median of everyday photos
@@ -99,16 +101,12 @@ class EfficientNetDPT(nn.Module):
         maps = [self.units[0](x)]
         for i in range(1, 5):
             skip = self.projections[i](encoded[i])
-            x = skip + _upsample(self.narrow[i - 1](maps[-1]), skip.shape[-2:])
+            x = skip + resize(self.narrow[i - 1](maps[-1]), skip.shape[-2:])
             maps.append(self.units[i](x))
-        maps.append(self.head(_upsample(maps[-1], image.shape[-2:])))
-        with torch.autocast(image.device.type, enabled=False):  # half precision would step depth by per cents
+        maps.append(self.head(resize(maps[-1], image.shape[-2:])))
+        with full_precision(image.device):
             depth = torch.exp(self.log_near + self.log_range * self.to_depth(maps[-1].float()).sigmoid())
         return CoarseOutput(depth, tuple(maps))
-
-
-def _upsample(x: Tensor, size: torch.Size) -> Tensor:
-    return F.interpolate(x, size, mode="bilinear", align_corners=True)
 
 
 def load_imagenet(encoder: Encoder) -> None:

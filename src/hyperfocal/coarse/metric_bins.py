@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperfocal.coarse.blocks import resize
+from hyperfocal.coarse.precision import full_precision
+
 EPS = 1e-4
 
 
@@ -68,16 +71,17 @@ class MetricBins(nn.Module):
         Returns:
             (N, 1, h_5, w_5) metres, above 0.
         """
-        with torch.autocast(relative.device.type, enabled=False):
+        with full_precision(relative.device):
             low, *middle, high = (x.float() for x in maps)
+            size = high.shape[-2:]
             centres = F.softplus(self.seed(low))
             seen = self.embed[0](low)
             for embed, attract, x in zip(self.embed[1:], self.attract, middle, strict=True):
                 below, seen = seen, embed(x)
-                points = F.softplus(attract(seen + _upsample(below, x)))
-                centres = self._attracted(_upsample(centres, x), points)
-            logits = self._logits(torch.cat((high, relative.float(), _upsample(seen, high)), 1))
-            return (logits.softmax(1) * _upsample(centres, high)).sum(1, keepdim=True)
+                points = F.softplus(attract(seen + resize(below, x.shape[-2:])))
+                centres = self._attracted(resize(centres, x.shape[-2:]), points)
+            logits = self._logits(torch.cat((high, relative.float(), resize(seen, size)), 1))
+            return (logits.softmax(1) * resize(centres, size)).sum(1, keepdim=True)
 
     def _attracted(self, centres: Tensor, points: Tensor) -> Tensor:
         """Move each centre by the mean pull of the points (N, attractors, h, w)."""
@@ -100,7 +104,3 @@ def _log_choose(k: Tensor) -> Tensor:
     eps = 1e-7
     n, k = k[-1] + eps, k + eps
     return n * n.log() - k * k.log() - (n - k) * (n - k + eps).log()
-
-
-def _upsample(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=True)

@@ -7,6 +7,7 @@ photo after Swin transformer blocks, cropped to the tile. ZoeDepth's metric bins
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, cast
@@ -18,9 +19,11 @@ from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
 
 from hyperfocal.coarse import CoarseOutput, make
+from hyperfocal.coarse.blocks import conv3x3, resize
 from hyperfocal.coarse.metric_bins import MetricBins
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.refine.blocks import conv3x3, resize
+from hyperfocal.refine.base import Refiner
+from hyperfocal.refine.roi import crop_maps, extents_of
 
 WINDOW = 12
 HEADS, DEPTHS = (32, 32, 16, 16, 8, 8), (4, 4, 3, 3, 2, 2)  # of the six G2L modules, low to high resolution
@@ -28,13 +31,13 @@ HEADS, DEPTHS = (32, 32, 16, 16, 8, 8), (4, 4, 3, 3, 2, 2)  # of the six G2L mod
 
 def encoder_stage(c_in: int, c_out: int) -> nn.Sequential:
     """Twice 3×3 convolution, batch norm and ReLU."""
-    layers = ((conv3x3(a, c_out), nn.BatchNorm2d(c_out), nn.ReLU()) for a in (c_in, c_out))
+    layers = ((conv3x3(a, c_out), nn.BatchNorm2d(c_out), nn.ReLU(inplace=True)) for a in (c_in, c_out))
     return nn.Sequential(*(layer for stage in layers for layer in stage))
 
 
 def decoder_stage(c_in: int, c_middle: int, c_out: int) -> nn.Sequential:
     """Twice 3×3 convolution and ReLU."""
-    layers = ((conv3x3(a, b, bias=True), nn.ReLU()) for a, b in pairwise((c_in, c_middle, c_out)))
+    layers = ((conv3x3(a, b, bias=True), nn.ReLU(inplace=True)) for a, b in pairwise((c_in, c_middle, c_out)))
     return nn.Sequential(*(layer for stage in layers for layer in stage))
 
 
@@ -164,42 +167,32 @@ class GuidedFusionNetwork(nn.Module):
         return decoded
 
 
-class PatchFusion(nn.Module):
+class PatchFusion(Refiner):
     """Tile, coarse depth, coarse features and their G2L maps to fused depth.
 
-    The defaults are the published main branch, of which the checkpoints are.
+    This is the published main branch, of which the checkpoints are; `PatchFusionCVPR` is the earlier code.
 
     Args:
         base: the network for tiles, of the same design as the coarse one: {"kind": ..., its arguments}.
         size: height and width at which the whole photo is processed, to which G2L is tied.
-        projections: each coarse and fine map goes through its own 3×3 convolution first. The code behind the
-            paper's numbers does that, and has `narrow` decoder stages. Its area prior, by which G2L depends on the
-            tile and can't be computed once, is not here.
-        narrow: decoder stages half as wide inside.
 
     Attributes:
         coarse_channels: of the six coarse maps: the base network's own.
     """
 
+    blend = "patchfusion"
+    feeds_back = True
+    narrow = False
     base: Any  # a CoarseNetwork
 
-    def __init__(
-        self,
-        base: Mapping[str, Any],
-        size: tuple[int, int] = (384, 512),
-        projections: bool = False,
-        narrow: bool = False,
-    ) -> None:
+    def __init__(self, base: Mapping[str, Any], size: tuple[int, int] = (384, 512)) -> None:
         super().__init__()
         self.base = make(base)
         channels = self.coarse_channels = tuple(self.base.feature_channels)
         self.sizes: list[tuple[int, int]] = self.base.feature_sizes(*size)
         levels = zip(channels, self.sizes, HEADS, DEPTHS, strict=True)
         self.g2l = nn.ModuleList(GlobalToLocal(c, s, heads, depth) for c, s, heads, depth in levels)
-        projection = (lambda c: conv3x3(c, c, bias=True)) if projections else (lambda _: nn.Identity())
-        self.project_coarse = nn.ModuleList(projection(c) for c in channels)
-        self.project_fine = nn.ModuleList(projection(c) for c in channels)
-        self.fusion = GuidedFusionNetwork(channels, narrow=narrow)
+        self.fusion = GuidedFusionNetwork(channels, narrow=self.narrow)
         self.bins = MetricBins(channels)
 
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
@@ -210,34 +203,137 @@ class PatchFusion(nn.Module):
         """Do what is done once for a photo: six coarse maps to twelve, themselves and their G2L maps.
 
         Args:
-            coarse_features: (1, C_i, h_i, w_i), low to high, of a photo processed at `size`.
+            coarse_features: (N, C_i, h_i, w_i), low to high, of photos processed at `size`.
 
         Raises:
             HyperfocalError: the photo was processed at another size.
         """
-        sizes = [tuple(f.shape[-2:]) for f in coarse_features]
-        if sizes != self.sizes:
-            raise HyperfocalError(
-                f"PatchFusion was made for photos processed at {self.sizes[5]}, not {sizes[5]}"
-            )
-        maps = [project(f) for project, f in zip(self.project_coarse, coarse_features, strict=True)]
+        maps = self._sized(coarse_features)
         return (*maps, *(g2l(x) for g2l, x in zip(self.g2l, maps, strict=True)))
 
-    def forward(self, tile: Tensor, coarse_depth: Tensor, coarse_features: Sequence[Tensor]) -> Tensor:
+    def forward(
+        self,
+        tile: Tensor,
+        coarse_depth: Tensor,
+        coarse_features: Sequence[Tensor],
+        running_mean: Tensor | None = None,
+    ) -> Tensor:
         """Refine.
 
         Args:
             tile: (N, 3, h, w) RGB in [0, 1]; h and w multiples of what the base network asks.
             coarse_depth: (N, 1, h, w) metres, the coarse map cropped to the tile.
-            coarse_features: what `whole` returned, cropped to the tile: twelve maps of `feature_sizes(h, w)`.
+            coarse_features: `crops` of what `whole` returned: twelve maps of `feature_sizes(h, w)`.
+            running_mean: (N, 1, h, w) metres, the mean of earlier tiles, which the U-Net then sees in place
+                of the fine depth: the feedback of consistency-aware inference (paper, §3.3).
 
         Returns:
             (N, 1, h, w) metres, above 0.
         """
-        fine: CoarseOutput = self.base(tile)
-        own = [project(f) for project, f in zip(self.project_fine, fine.features, strict=True)]
-        x = torch.cat((coarse_depth, fine.depth, tile), 1)
-        decoded = self.fusion(x, coarse_features[:6], own, coarse_features[6:])
+        fine_depth, fine = self._fine(tile)
+        fine_depth = fine_depth if running_mean is None else running_mean
+        x = torch.cat((coarse_depth, fine_depth, tile), 1)
+        decoded = self.fusion(x, coarse_features[:6], fine, coarse_features[6:])
         # The head's relative depth has no counterpart here: the published network feeds it zeros.
         depth: Tensor = self.bins(decoded, torch.zeros_like(coarse_depth))
         return depth
+
+    def _sized(self, coarse_features: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the maps if they have the sizes that G2L is tied to."""
+        sizes = [tuple(f.shape[-2:]) for f in coarse_features]
+        if sizes != self.sizes:
+            raise HyperfocalError(
+                f"PatchFusion was made for photos processed at {self.sizes[5]}, not {sizes[5]}"
+            )
+        return coarse_features
+
+    def _fine(self, tile: Tensor) -> CoarseOutput:
+        """Return what the fine network gives of the tile."""
+        fine: CoarseOutput = self.base(tile)
+        return fine
+
+
+class PatchFusionCVPR(PatchFusion):
+    """PatchFusion as in the code behind the paper's numbers.
+
+    It has a convolution for each coarse and fine map, decoder stages half as wide inside, and an area prior: each
+    tile has G2L maps of its own, so they are computed for each tile. Its coarse depth is cropped from the enlarged
+    map. The constructor's arguments and `forward` are `PatchFusion`'s.
+    """
+
+    blend = "patchfusion_cvpr"
+    narrow = True
+
+    def __init__(self, base: Mapping[str, Any], size: tuple[int, int] = (384, 512)) -> None:
+        super().__init__(base, size)
+        self.project_coarse, self.project_fine = (
+            nn.ModuleList(conv3x3(c, c, bias=True) for c in self.coarse_channels) for _ in range(2)
+        )
+        self.embed_area = nn.ModuleList(nn.Conv2d(1, c, 1) for c in self.coarse_channels)
+
+    def whole(self, coarse_features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Project the six coarse maps; as `PatchFusion.whole`, without the G2L maps."""
+        maps = self._sized(coarse_features)
+        return tuple(project(x) for project, x in zip(self.project_coarse, maps, strict=True))
+
+    def crops(
+        self,
+        depth: Tensor,
+        maps: Sequence[Tensor],
+        boxes: Tensor,
+        photo_size: tuple[int, int],
+        size: tuple[int, int],
+        batch_index: Tensor | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Crop the depth and the maps, and G2L maps of each box's own; as `Refiner.crops`."""
+        if batch_index is not None:  # now each tile has a photo of its own
+            depth, maps = depth[batch_index], [x[batch_index] for x in maps]
+        sizes, extents = self.base.feature_sizes(*size), extents_of(maps, photo_size)
+        cropped = crop_maps(maps, boxes, photo_size, sizes, extents=extents)
+        for i, (x, own_size, extent) in enumerate(zip(maps, sizes, extents, strict=True)):
+            area = area_of(boxes.to(x.device), photo_size, self.sizes[i])
+            local = self.g2l[i](x + self.embed_area[i](area))
+            cropped += crop_maps([local], boxes, photo_size, [own_size], extents=[extent])
+        return crop_enlarged(depth, boxes, photo_size, size), cropped
+
+    def _fine(self, tile: Tensor) -> CoarseOutput:
+        depth, features = super()._fine(tile)
+        projected = (project(x) for project, x in zip(self.project_fine, features, strict=True))
+        return CoarseOutput(depth, tuple(projected))
+
+
+def area_of(boxes: Tensor, photo_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Where boxes lie in a map of the photo: 1 at pixels whose centres are inside, else 0.
+
+    Args:
+        boxes: (K, 4) top, left, height, width in photo pixels.
+        photo_size: height and width of the photo.
+        size: height and width of the map.
+
+    Returns:
+        (K, 1, *size) float32.
+    """
+    inside = []
+    for axis in (0, 1):
+        centres = (torch.arange(size[axis], device=boxes.device) + 0.5) * (photo_size[axis] / size[axis])
+        start = boxes[:, axis, None]
+        inside.append((centres >= start) & (centres < start + boxes[:, axis + 2, None]))
+    return (inside[0][:, None, :, None] & inside[1][:, None, None, :]).float()
+
+
+def crop_enlarged(depth: Tensor, boxes: Tensor, photo_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Enlarge depth to the photo's size, then crop it with RoIAlign's adaptive number of samples.
+
+    Args:
+        depth: (1, 1, h, w) of the photo, or (K, 1, h, w) of each box's own.
+        boxes: (K, 4) top, left, height, width in photo pixels, all of one height and width.
+        photo_size: height and width of the photo.
+        size: height and width of a crop.
+
+    Returns:
+        (K, 1, *size): the mean of as many samples a side as there are photo pixels to a pixel, rounded up.
+    """
+    rows, columns = (math.ceil(float(boxes[0, 2 + axis]) / size[axis]) for axis in (0, 1))
+    finer = (rows * size[0], columns * size[1])
+    [crop] = crop_maps([resize(depth, photo_size)], boxes, photo_size, [finer])
+    return F.avg_pool2d(crop, (rows, columns))

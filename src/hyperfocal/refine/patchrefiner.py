@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from hyperfocal.coarse import CoarseOutput, make
-from hyperfocal.refine.blocks import resize
+from hyperfocal.coarse.blocks import resize
+from hyperfocal.refine.base import Refiner
 from hyperfocal.refine.patchrefiner_v2 import FineToCoarse
 
 
-class PatchRefiner(nn.Module):
+class PatchRefiner(Refiner):
     """Tile, coarse depth and coarse features to refined depth. The defaults are the published widths.
 
     Args:

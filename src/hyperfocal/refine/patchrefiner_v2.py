@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperfocal.coarse.blocks import conv3x3, resize
 from hyperfocal.coarse.encoder import Encoder
-from hyperfocal.refine.blocks import GuidedBlock, conv3x3, fuse_block, heavy_fuse_block, resize, up_stage
+from hyperfocal.refine.base import Refiner
+from hyperfocal.refine.blocks import GuidedBlock, fuse_block, heavy_fuse_block, up_stage
 
 STRIDES = (32, 16, 8, 4, 2, 1)
 
@@ -152,7 +154,7 @@ class FineToCoarse(nn.Module):
         return offset
 
 
-class PatchRefinerV2(nn.Module):
+class PatchRefinerV2(Refiner):
     """Tile, coarse depth and coarse features to refined depth.
 
     The defaults are PatchRefiner V2's; `paper` gives its three published sizes. Noisy pretraining is this

@@ -35,14 +35,13 @@ def crop_maps(
             `extents_of` gives them; the photo's own unless given.
 
     Returns:
-        One (K, C_i, *sizes[i]) crop of each map, in the map's dtype.
+        One (K, C_i, *sizes[i]) crop of each map, in the map's dtype and the layout that convolutions like.
     """
     # In float32 whatever the maps are: half precision cannot tell neighbouring pixels of a wide photo apart.
-    boxes = boxes.float()
+    boxes = boxes.to(maps[0].device, torch.float32)
     crops = []
     extents = extents or [image_size] * len(maps)
     for whole, (height, width), (full_height, full_width) in zip(maps, sizes, extents, strict=True):
-        boxes = boxes.to(whole.device)
         rows = _centres(boxes[:, 0], boxes[:, 2], height, full_height)
         columns = _centres(boxes[:, 1], boxes[:, 3], width, full_width)
         grid = torch.stack(
@@ -51,7 +50,7 @@ def crop_maps(
         source = whole.float()
         source = source.expand(len(boxes), -1, -1, -1) if batch_index is None else source[batch_index]
         crop = F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        crops.append(crop.to(whole.dtype))
+        crops.append(crop.to(whole.dtype, memory_format=torch.channels_last))
     return crops
 
 
@@ -65,8 +64,8 @@ def extents_of(maps: Sequence[Tensor], image_size: tuple[int, int]) -> list[tupl
         maps: (N, C_i, h_i, w_i) of whole images; the last one is the finest and covers the photo.
         image_size: height and width of the photo.
     """
+    finest_height, finest_width = maps[-1].shape[-2:]
     extents = []
-    finest_height, finest_width = maps[-1].shape[-2:] if maps else image_size
     for whole in maps:
         height, width = whole.shape[-2:]
         stride = max(finest_height / height, finest_width / width)

@@ -1,10 +1,13 @@
 """Tiles back into one map: a weighted mean that touches, for each tile, only the tile's own pixels.
 
-Every weight is the outer product of a profile down the rows and one along the columns, and is nowhere 0, so
-each pixel that a tile covers has a value. numpy and float32: two canvases are all that a photo costs.
+Every weight is the outer product of a profile down the rows and one along the columns. Those of a first pass,
+which covers the photo, are nowhere 0, so each pixel has a value. numpy and float32: two canvases are all that a
+photo costs.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,26 @@ from numpy.typing import NDArray
 from hyperfocal.tiles.plan import OVERLAP, Box
 
 FloatMap = NDArray[np.float32]
+
+
+class Mask(NamedTuple):
+    """A blending mask: `gaussian_mask(..., border)` and a `floor` added to it."""
+
+    border: float
+    floor: float
+
+
+PLAIN = None
+HAIR = 1e-12  # a weight that yields to any other
+
+# How each publication weighs the tiles of the passes of p49 and rN.
+BLENDS: dict[str, dict[str, Mask | None]] = {
+    "patchfusion": dict.fromkeys(("first", "shifted", "random"), Mask(0.1, 1e-3)),
+    # The first pass counts little against the shifted ones, so seams come almost wholly from those.
+    "patchfusion_cvpr": {"first": Mask(0.1, 1e-3), "shifted": PLAIN, "random": PLAIN},
+    # Along the photo's edges no shifted tile weighs anything: the seams of the first pass stay there.
+    "patchrefiner": {"first": Mask(0.15, HAIR), "shifted": Mask(0.15, 0.0), "random": Mask(0.15, 1e-3)},
+}
 
 
 class Merger:
@@ -26,11 +49,15 @@ class Merger:
 
         Args:
             values: (h, w) of the tile.
-            weight: (h, w), above 0.
+            weight: (h, w), at least 0.
             box: where the tile lies on the canvas, of the same h and w.
         """
         self._sum[box.slices] += values * weight
         self._weight[box.slices] += weight
+
+    def mean(self) -> FloatMap:
+        """The mean (H, W) of the tiles so far, which have covered the canvas; later ones leave it as it is."""
+        return self._sum / self._weight
 
     def result(self) -> FloatMap:
         """The merged (H, W) map; NaN where no tile has been. Ends the merger: it gives its canvas away."""
@@ -39,18 +66,27 @@ class Merger:
         return self._sum
 
 
-def tile_weight(tiling: str, height: int, width: int) -> FloatMap:
-    """The weight of each (height, width) tile of a tiling.
+def tile_weight(
+    tiling: str, height: int, width: int, kind: str = "first", blend: str = "patchfusion"
+) -> FloatMap:
+    """The weight of each (height, width) tile of a pass.
 
-    `p16` is stitched plainly, as published. `p49` and `rN` blend with the published Gaussian mask raised by
-    1e-3 (PatchFusion's code; PatchRefiner's leaves the mask's border at 0, so that the seams of the first pass
-    stay visible along the photo's edges). Our own overlapped tilings blend with a ramp as wide as the overlap.
+    `p16` is stitched plainly, as published. `p49` and `rN` blend as a publication does. Our own overlapped
+    tilings blend with a ramp as wide as the overlap.
+
+    Args:
+        tiling: a name that `plan` knows.
+        height: rows of a tile.
+        width: columns of a tile.
+        kind: of the pass, as `plan.Pass` has it.
+        blend: the publication, a key of `BLENDS`.
     """
-    if tiling == "p16":
+    if tiling != "p49" and not tiling.startswith("r"):
+        return np.ones((height, width), np.float32) if tiling == "p16" else ramp(height, width)
+    mask = BLENDS[blend][kind]
+    if mask is PLAIN:
         return np.ones((height, width), np.float32)
-    if tiling == "p49" or tiling.startswith("r"):
-        return gaussian_mask(height, width) + np.float32(1e-3)
-    return ramp(height, width)
+    return gaussian_mask(height, width, mask.border) + np.float32(mask.floor)
 
 
 def gaussian_mask(height: int, width: int, border: float = 0.1) -> FloatMap:

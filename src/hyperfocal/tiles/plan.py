@@ -1,4 +1,4 @@
-"""Which rectangles of a photo are refined: from its size and the name of a tiling to a list of boxes.
+"""Which rectangles of a photo are refined: from its size and the name of a tiling to passes of boxes.
 
 Every photo from 32 × 32 pixels up is covered whole, whatever its aspect ratio: where a side does not divide
 evenly, the tiles are rounded up and overlap by a pixel or so. All tiles of one plan are equally large.
@@ -38,10 +38,30 @@ class Box(NamedTuple):
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
+class Pass(NamedTuple):
+    """Tiles of one plan that do not wait for each other.
+
+    Attributes:
+        kind: "first" covers the photo, "shifted" lies on the seams of the first, "random" anywhere.
+        boxes: all of one size.
+    """
+
+    kind: str
+    boxes: list[Box]
+
+
 def plan(
     height: int, width: int, tiling: str = "auto", *, tile_size: tuple[int, int] = (384, 512), seed: int = 0
 ) -> list[Box]:
-    """Boxes of a tiling, in the order in which they are refined.
+    """Boxes of a tiling, in the order in which they are refined: those of its `passes`."""
+    ways = passes(height, width, tiling, tile_size=tile_size, seed=seed)
+    return [box for way in ways for box in way.boxes]
+
+
+def passes(
+    height: int, width: int, tiling: str = "auto", *, tile_size: tuple[int, int] = (384, 512), seed: int = 0
+) -> list[Pass]:
+    """Passes of a tiling, in the order in which they are refined.
 
     Args:
         height: rows of the photo.
@@ -59,18 +79,20 @@ def plan(
     if tiling == "none":
         return []
     if tiling == "auto":
-        return grid(height, width, *_auto_counts(height, width, tile_size), OVERLAP)
+        return [Pass("first", grid(height, width, *_auto_counts(height, width, tile_size), OVERLAP))]
     if match := _GRID.fullmatch(tiling):
         rows, cols = int(match[1]), int(match[2])
         _check_fine(height, width, rows, cols, tiling)
-        return grid(height, width, rows, cols, OVERLAP)
+        return [Pass("first", grid(height, width, rows, cols, OVERLAP))]
     _check_fine(height, width, 4, 4, tiling)
+    first, *shifted = p49(height, width)
     if tiling == "p16":
-        return grid(height, width, 4, 4)
-    boxes = p49(height, width)
+        return [first]
+    random = []
     if match := _RANDOM.fullmatch(tiling):
-        boxes += random_tiles(height, width, boxes[0].height, boxes[0].width, int(match[1]), seed)
-    return boxes
+        tile = first.boxes[0]
+        random = [Pass("random", random_tiles(height, width, tile.height, tile.width, int(match[1]), seed))]
+    return [first, *shifted, *random]
 
 
 def check_tiling(tiling: str) -> None:
@@ -95,20 +117,23 @@ def grid(height: int, width: int, rows: int, cols: int, overlap: float = 0.0) ->
     return [Box(top, left, tile_h, tile_w) for top in tops for left in lefts]
 
 
-def p49(height: int, width: int) -> list[Box]:
+def p49(height: int, width: int) -> list[Pass]:
     """PatchFusion's four passes: 4 × 4 tiles, then those centred on their vertical, horizontal and both seams.
 
     For sizes that divide by 8 these are the published boxes (offsets of half a tile) in the published order.
     """
     tile_h, tile_w = _tile_side(height, 4, 0.0), _tile_side(width, 4, 0.0)
     tops, lefts = _spread(height - tile_h, 4), _spread(width - tile_w, 4)
-    passes = [
-        (tops, lefts),
-        (tops, _between(lefts)),
-        (_between(tops), lefts),
-        (_between(tops), _between(lefts)),
+
+    def tiles(kind: str, tops: list[int], lefts: list[int]) -> Pass:
+        return Pass(kind, [Box(top, left, tile_h, tile_w) for top in tops for left in lefts])
+
+    return [
+        tiles("first", tops, lefts),
+        tiles("shifted", tops, _between(lefts)),
+        tiles("shifted", _between(tops), lefts),
+        tiles("shifted", _between(tops), _between(lefts)),
     ]
-    return [Box(top, left, tile_h, tile_w) for rows, cols in passes for top in rows for left in cols]
 
 
 def random_tiles(height: int, width: int, tile_h: int, tile_w: int, n: int, seed: int) -> list[Box]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from hyperfocal.refine.base import Refiner
+from hyperfocal.refine.roi import crop_maps
 
 
-class Featureless(nn.Module):
-    """A refiner that sees the tile and its coarse depth alone.
+class Featureless(Refiner):
+    """A refiner that sees the tile and its coarse depth alone: any coarse network will do."""
 
-    Attributes:
-        coarse_channels: None: any coarse network will do.
-    """
-
-    coarse_channels = None
+    coarse_channels = ()
 
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """No maps are cropped for a tile."""
@@ -23,3 +22,16 @@ class Featureless(nn.Module):
     def whole(self, coarse_features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Nothing is kept of a photo's maps."""
         return ()
+
+    def crops(
+        self,
+        depth: Tensor,
+        maps: Sequence[Tensor],
+        boxes: Tensor,
+        photo_size: tuple[int, int],
+        size: tuple[int, int],
+        batch_index: Tensor | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Crop the coarse depth alone; arguments as of `Refiner.crops`."""
+        [cropped] = crop_maps([depth], boxes, photo_size, [size], batch_index)
+        return cropped, []

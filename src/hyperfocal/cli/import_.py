@@ -1,0 +1,58 @@
+"""`hyperfocal import`: a published checkpoint to a model directory."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Kind(StrEnum):
+    """What a checkpoint is of."""
+
+    PATCHFUSION = "patchfusion"
+    PATCHREFINER = "patchrefiner"
+    PATCHREFINER_V2 = "patchrefiner-v2"
+    ZOEDEPTH = "zoedepth"
+    DEPTH_ANYTHING = "depth-anything"
+
+
+PATTERNS = {  # of the names in `hyperfocal models` that a kind can be
+    Kind.PATCHFUSION: "patchfusion*",
+    Kind.PATCHREFINER: "prv1-*",
+    Kind.PATCHREFINER_V2: "prv2-*",
+    Kind.ZOEDEPTH: "zoedepth",
+    Kind.DEPTH_ANYTHING: "da-*",
+}
+
+
+def import_(
+    kind: Annotated[Kind, typer.Argument(help="What the checkpoint is of.")],
+    checkpoint: Annotated[Path, typer.Argument(help="A .pth, .pt or .safetensors file.")],
+    out: Annotated[Path, typer.Option(help="Model directory to write.", file_okay=False)],
+    coarse: Annotated[
+        Path | None, typer.Option(help="The coarse network's own checkpoint, if this one leaves it out.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A name of `hyperfocal models`; found by the entries if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Turn a published checkpoint into a model directory, every entry of it used or known to be unused.
+
+    Files are read without running code that may be in them. The result is written only if all of it fits.
+    """
+    from hyperfocal import checkpoints
+    from hyperfocal.checkpoints.conversion import convert, read_published
+    from hyperfocal.models import config_of, matching
+
+    names = [model] if model else matching([PATTERNS[kind]])
+    state = read_published(checkpoint)
+    own = None if coarse is None else read_published(coarse)
+    found = convert(state, own, {name: config_of(name) for name in names})
+    checkpoints.save(out, found.config, found.coarse, found.refiner)
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), "model": found.name, "entries": len(state)}))
+    else:
+        typer.echo(f"{out}: {found.name}, {len(state)} entries", err=True)
