@@ -1,11 +1,14 @@
 """PatchFusion: parity with the published system, parameter counts, the G2L's windows, and the contract."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torchvision.models.swin_transformer import SwinTransformerBlock
+from torchvision.ops import roi_align
 
 import pf_das
 from hyperfocal.checkpoints import ModelConfig, build, load, save
@@ -14,8 +17,16 @@ from hyperfocal.cli.models import gflops
 from hyperfocal.coarse.depth_anything import DepthAnything, paper
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.predictor import Model
-from hyperfocal.refine.patchfusion import PatchFusion, SwinBlock
-from hyperfocal.refine.roi import crop_maps, extents_of
+from hyperfocal.refine import KINDS
+from hyperfocal.refine.blocks import in_bands, up_stage
+from hyperfocal.refine.patchfusion import (
+    PatchFusion,
+    PatchFusionCVPR,
+    SwinBlock,
+    area_of,
+    crop_enlarged,
+    decoder_stage,
+)
 
 PAPER_BASE = {"kind": "efficientnet_dpt", "widths": (256, 256, 256, 256, 256, 32)}  # ZoeDepth's channels
 PUBLISHED = {"base": {"kind": "depth_anything", **paper("vits")}, "size": pf_das.SIZE}
@@ -50,9 +61,7 @@ class Published:
     def crops(self, top, left):
         """The coarse depth and the maps, cropped to a tile."""
         box = torch.tensor([[top, left, *pf_das.TILE]])
-        [depth] = crop_maps([self.depth], box, pf_das.PHOTO, [pf_das.SIZE])
-        sizes, extents = self.refiner.feature_sizes(*pf_das.SIZE), extents_of(self.maps, pf_das.PHOTO)
-        return depth, crop_maps(self.maps, box, pf_das.PHOTO, sizes, extents=extents)
+        return self.refiner.crops(self.depth, self.maps, box, pf_das.PHOTO, pf_das.SIZE)
 
     def tile(self, top, left):
         return self.refiner(pf_das.tile(top, left), *self.crops(top, left))
@@ -113,9 +122,10 @@ def test_has_the_papers_parameters():
     )  # built by the published code, not used by its main branch
     with torch.device("meta"):
         main = PatchFusion(PAPER_BASE)
-        cvpr = PatchFusion(PAPER_BASE, projections=True, narrow=True)
+        cvpr = PatchFusionCVPR(PAPER_BASE)
     assert sum(g2l.position.numel() for g2l in main.g2l) == 23_052_288
     assert count(main.g2l) + area_prior == 35_922_240
+    assert count(cvpr.embed_area) == area_prior
     assert count(main.fusion.encoder) == 5_398_048
     assert count(main.fusion.guide) + sixth_guide == 5_917_984
     assert (count(main.fusion.up), count(cvpr.fusion.up)) == (31_136_320, 15_568_688)
@@ -123,6 +133,8 @@ def test_has_the_papers_parameters():
     assert count(main.bins) == 412_353
     assert count(main) - count(main.base) + area_prior + sixth_guide == 87_664_577
     assert count(cvpr.project_coarse) + count(cvpr.project_fine) == 5_919_296
+    guided = (cvpr.fusion.encoder, cvpr.fusion.up, cvpr.fusion.inject, cvpr.g2l, cvpr.embed_area)
+    assert sum(map(count, guided)) == 65_766_608
 
 
 @pytest.mark.parametrize("shift", [0, 6])
@@ -165,9 +177,13 @@ def test_shifted_attention_does_not_reach_around_the_border():
     assert torch.equal(reach(6, 2, 2), rectangle(slice(0, 6), slice(0, 6)))
 
 
-def tiny(**changes) -> PatchFusion:
+FORMS = pytest.mark.parametrize("form", [PatchFusion, PatchFusionCVPR])
+BOXES = torch.tensor([[0, 0, 64, 96], [20, 30, 64, 96]])  # of a photo of 128 × 192
+
+
+def tiny(form=PatchFusion) -> PatchFusion:
     torch.manual_seed(0)
-    return PatchFusion(BASE, (64, 96), **changes).eval()
+    return form(BASE, (64, 96)).eval()
 
 
 def inputs(refiner, n=1):
@@ -183,29 +199,108 @@ def test_its_cost_can_be_counted():
     assert tile > 0
 
 
-@pytest.mark.parametrize("changes", [{}, {"projections": True, "narrow": True}])
-def test_everything_learns_and_every_input_matters(changes):
-    refiner = tiny(**changes)
+def crops(refiner, depth, features, boxes=BOXES, batch_index=None):
+    return refiner.crops(depth, refiner.whole(features), boxes, (128, 192), (64, 96), batch_index)
+
+
+@FORMS
+def test_everything_learns_and_every_input_matters(form):
+    refiner = tiny(form)
     tile, depth, features = inputs(refiner)
     for x in (tile, depth, *features):
         x.requires_grad_()
-    out = refiner(tile, depth, refiner.whole(features))
+    out = refiner(tile, *crops(refiner, depth, features, BOXES[1:]))
     assert out.shape == depth.shape
     assert out.min() > 0
     out.sum().backward()
     assert all(x.grad.abs().max() > 0 for x in (tile, depth, *features))
     idle = {name for name, p in refiner.named_parameters() if p.grad is None}
-    assert idle == ({"project_fine.5.weight", "project_fine.5.bias"} if changes else set())
+    assert idle == ({"project_fine.5.weight", "project_fine.5.bias"} if form is PatchFusionCVPR else set())
 
 
-def test_tiles_of_a_batch_are_independent():
-    refiner = tiny()
+@FORMS
+def test_tiles_of_a_batch_are_independent(form):
+    refiner = tiny(form)
     tile, depth, features = inputs(refiner, n=2)
-    maps = refiner.whole(features)
-    together = refiner(tile, depth, maps)
-    alone = [refiner(tile[i : i + 1], depth[i : i + 1], [m[i : i + 1] for m in maps]) for i in range(2)]
+    depth, features = depth[:1], [f[:1] for f in features]
+    with torch.inference_mode():
+        together = refiner(tile, *crops(refiner, depth, features))
+        alone = [
+            refiner(tile[i : i + 1], *crops(refiner, depth, features, BOXES[i : i + 1])) for i in range(2)
+        ]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
     assert not torch.allclose(*alone)
+
+
+@FORMS
+def test_crops_of_many_photos_are_those_of_each(form):
+    refiner = tiny(form)
+    _, depth, features = inputs(refiner, n=2)
+    with torch.inference_mode():
+        together = crops(refiner, depth, features, BOXES[[0, 1, 1]], torch.tensor([1, 0, 1]))
+        second = crops(refiner, depth[1:], [f[1:] for f in features])
+    torch.testing.assert_close(together[0][[0, 2]], second[0])
+    for ours, expected in zip(together[1], second[1], strict=True):
+        torch.testing.assert_close(ours[[0, 2]], expected, rtol=1e-5, atol=1e-5)
+
+
+@FORMS
+def test_only_with_the_area_prior_has_each_tile_g2l_maps_of_its_own(form):
+    """A pixel that two tiles share has the same coarse maps in both, and the same G2L maps in the main branch."""
+    refiner = tiny(form)
+    _, depth, features = inputs(refiner)
+    shifted = torch.tensor([[0, 0, 64, 96], [32, 32, 64, 96]])  # one pixel of the lowest maps apart
+    with torch.inference_mode():
+        _, maps = crops(refiner, depth, features, shifted)
+    for level in range(12):
+        step = (32 * maps[level].shape[2] // 64, 32 * maps[level].shape[3] // 96)
+        first, second = maps[level][0, :, step[0] :, step[1] :], maps[level][1, :, : -step[0], : -step[1]]
+        same = torch.allclose(first, second, atol=1e-4)
+        assert same == (level < 6 or form is PatchFusion)
+
+
+def test_area_is_where_a_box_lies():
+    assert torch.equal(
+        area_of(torch.tensor([[2, 4, 4, 4]]), (8, 16), (4, 4))[0, 0].nonzero(), torch.tensor([[1, 1], [2, 1]])
+    )
+    halves = area_of(torch.tensor([[0, 0, 54, 96], [54, 96, 54, 96]]), (108, 192), (14, 18))
+    assert halves.sum((1, 2, 3)).tolist() == [63, 63]
+    assert area_of(torch.tensor([[0, 0, 7, 9]]), (7, 9), (5, 3)).all()
+
+
+@pytest.mark.parametrize("size", [(48, 64), (30, 96), (12, 12)])
+def test_crops_of_the_enlarged_map_are_roi_aligns(size):
+    torch.manual_seed(0)
+    depth, photo = torch.rand(1, 1, 24, 32), (135, 240)
+    boxes = torch.tensor([[0, 0, 66, 120], [11, 7, 66, 120], [69, 120, 66, 120]])
+    large = F.interpolate(depth, photo, mode="bilinear", align_corners=True)
+    corners = torch.stack((boxes[:, 1], boxes[:, 0], boxes[:, 1] + boxes[:, 3], boxes[:, 0] + boxes[:, 2]), 1)
+    rois = torch.cat((torch.zeros(3, 1), corners.float()), 1)
+    expected = roi_align(large, rois, size, aligned=True)
+    torch.testing.assert_close(crop_enlarged(depth, boxes, photo, size), expected, rtol=0, atol=1e-5)
+
+
+@FORMS
+def test_the_running_mean_takes_the_place_of_the_fine_depth(form):
+    refiner = tiny(form)
+    tile, depth, features = inputs(refiner)
+    with torch.inference_mode():
+        given = crops(refiner, depth, features, BOXES[:1])
+        own = refiner.base(tile).depth
+        torch.testing.assert_close(refiner(tile, *given, own), refiner(tile, *given))
+        assert not torch.allclose(refiner(tile, *given, own + 1), refiner(tile, *given))
+
+
+@pytest.mark.parametrize("stage", [decoder_stage(260, 8, 4), up_stage(260, 4, convs=5)])
+@pytest.mark.parametrize("height", [5, 96, 100, 200])
+def test_a_stage_in_bands_is_the_whole_stage(stage, height):
+    torch.manual_seed(0)
+    maps, rows = [torch.randn(2, c, height, 6) for c in (200, 60)], []
+    whole = stage(torch.cat(maps, 1))
+    with stage[0].register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[2])):
+        torch.testing.assert_close(in_bands(stage, maps), whole, rtol=1e-4, atol=1e-5)
+    assert len(rows) == -(-height // 96)
+    assert max(rows) <= 106
 
 
 def test_photo_of_another_size_is_refused():
@@ -214,24 +309,63 @@ def test_photo_of_another_size_is_refused():
         refiner.whole([f.transpose(2, 3) for f in inputs(refiner)[2]])
 
 
-def test_model_sees_the_whole_once_and_every_tile():
+def model(form="patchfusion") -> Model:
     torch.manual_seed(0)
-    coarse, refiner = build(CONFIG)
-    calls = {"whole": 0, "tile": 0}
+    config = replace(CONFIG, refiner={**CONFIG.refiner, "kind": form})
+    return Model("tiny", config, *build(config), torch.device("cpu"), torch.float32)
+
+
+PHOTO = np.random.default_rng(0).integers(0, 255, (128, 192, 3), np.uint8)
+
+
+def test_model_sees_the_whole_once_and_every_tile():
+    """And every tile is cropped out of the same maps in memory, whatever the batch."""
+    sees, calls, given = model(), Counter(), set()
 
     def count(name):
-        return lambda *_: calls.update({name: calls[name] + 1})
+        return lambda *_: calls.update([name])
 
-    refiner.g2l[0].register_forward_hook(count("whole"))
-    refiner.base.register_forward_hook(count("tile"))
-    model = Model("tiny", CONFIG, coarse, refiner, torch.device("cpu"), torch.float32)
-    photo = np.random.default_rng(0).integers(0, 255, (128, 192, 3), np.uint8)
-    metres = model.predict(photo, tiling="2x2").metres
+    def crop(depth, maps, *args, whole=sees.refiner.crops):
+        given.add((depth.shape[0], *(m.data_ptr() for m in maps), *(m.shape[0] for m in maps)))
+        return whole(depth, maps, *args)
+
+    sees.refiner.crops = crop
+    sees.coarse.register_forward_hook(count("coarse"))
+    for g2l in sees.refiner.g2l:
+        g2l.register_forward_hook(count("g2l"))
+    sees.refiner.base.register_forward_hook(count("tile"))
+    metres = sees.predict(PHOTO, tiling="p16").metres
     assert metres.shape == (128, 192)
     assert np.isfinite(metres).all()
-    assert calls == {"whole": 1, "tile": 4}
-    model.predict(photo, tiling="none")
-    assert calls == {"whole": 1, "tile": 4}
+    assert calls == {"coarse": 1, "g2l": 6, "tile": 16}
+    sees.predict(PHOTO, tiling="2x2", tile_batch=3)
+    assert calls["coarse"] == 2
+    assert calls["g2l"] == 12
+    sees.predict(PHOTO, tiling="none")
+    assert calls["g2l"] == 12
+    assert len(given) == 2  # the maps of two photos, one each
+
+
+def test_with_the_area_prior_g2l_runs_for_each_tile():
+    sees, calls = model("patchfusion_cvpr"), Counter()
+    sees.refiner.g2l[0].register_forward_hook(lambda *_: calls.update(["g2l"]))
+    assert np.isfinite(sees.predict(PHOTO, tiling="2x2").metres).all()
+    assert calls == {"g2l": 4}
+
+
+def test_feedback_reaches_every_tile_after_the_first_pass():
+    sees, fed = model(), []
+
+    def forward(tile, coarse_depth, coarse_features, running_mean=None):
+        fed.append(None if running_mean is None else running_mean.shape)
+        return coarse_depth
+
+    sees.refiner.forward = forward
+    sees.predict(PHOTO, tiling="p49", feedback=True)
+    assert fed == [None] * 16 + [(1, 1, 64, 96)] * 33
+    fed.clear()
+    sees.predict(PHOTO, tiling="p49")
+    assert fed == [None] * 49
 
 
 def test_half_precision_comes_close():
@@ -245,11 +379,19 @@ def test_half_precision_comes_close():
     torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.05)
 
 
-def test_is_a_model_directory(tmp_path):
-    save(tmp_path, CONFIG, *build(CONFIG))
-    config, _, refiner = load(tmp_path)
-    assert config == CONFIG
-    assert isinstance(refiner, PatchFusion)
+@pytest.mark.parametrize("form", ["patchfusion", "patchfusion_cvpr"])
+def test_is_a_model_directory(tmp_path, form):
+    config = replace(CONFIG, refiner={**CONFIG.refiner, "kind": form})
+    save(tmp_path, config, *build(config))
+    loaded, _, refiner = load(tmp_path)
+    assert loaded == config
+    assert type(refiner) is KINDS[form]
+
+
+@pytest.mark.parametrize("changes", [{"coarse_size": (96, 64)}, {"keep_aspect": True}])
+def test_photos_of_another_size_are_refused_before_anything_is_built(changes):
+    with pytest.raises(HyperfocalError, match=r"tied to photos of \(64, 96\)"):
+        replace(CONFIG, **changes)
 
 
 def test_sizes_are_multiples_of_what_the_base_network_asks():

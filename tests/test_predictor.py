@@ -19,7 +19,10 @@ from hyperfocal import checkpoints
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.predictor import Model, choose_device, choose_dtype
 from hyperfocal.refine import Refiner
+from hyperfocal.refine.roi import crop_maps
 from hyperfocal.resample import process_size
+from hyperfocal.tiles.merge import gaussian_mask
+from hyperfocal.tiles.plan import plan
 from tiny_model import CONFIG, networks, tiny_model, write_tiny_model
 
 
@@ -159,6 +162,67 @@ def test_progress_counts_the_tiles(model):
     seen: list[tuple[int, int]] = []
     model.predict(picture(), tiling="2x2", tile_batch=3, on_progress=lambda done, n: seen.append((done, n)))
     assert seen == [(3, 4), (4, 4)]
+
+
+# feedback of the running mean
+
+
+class Fed(Refiner):
+    """A refiner whose depth follows from all that it is given, pixel by pixel."""
+
+    feeds_back = True
+
+    def feature_sizes(self, height, width):
+        return []
+
+    def whole(self, coarse_features):
+        return ()
+
+    def crops(self, depth, maps, boxes, photo_size, size, batch_index=None):
+        return crop_maps([depth], boxes, photo_size, [size])[0], []
+
+    def forward(self, tile, coarse_depth, coarse_features, running_mean=None):
+        seen = coarse_depth if running_mean is None else running_mean
+        return 0.3 * coarse_depth + 0.7 * seen.flip(3) + tile.mean(1, keepdim=True)
+
+
+@pytest.mark.parametrize("tile_batch", [1, 5])
+@pytest.mark.parametrize("feedback", [True, False])
+def test_consistency_aware_inference_is_the_published_recursion(tile_batch, feedback):
+    """A ← (w·P + C·A) / (C + w), C ← C + w; A is frozen within a regular pass, not among random tiles."""
+    config = replace(CONFIG, keep_aspect=False, canonical_focal=None, sky_from=None)
+    model = Model("fed", config, networks()[0], Fed(), torch.device("cpu"), torch.float32)
+    pixels = picture(160, 256)
+    photo = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+
+    def resized(x, size):
+        return F.interpolate(x, size, mode="bilinear", align_corners=True)
+
+    with torch.no_grad():
+        coarse = model.coarse(resized(photo, (64, 96))).depth
+        mean, count = torch.zeros(1, 1, 160, 256), torch.full((1, 1, 160, 256), 1e-30)
+        frozen = None
+        for i, box in enumerate(plan(160, 256, "r3", seed=7)):
+            starts_pass = i in (16, 28, 40) or i >= 49
+            frozen = mean.clone() if starts_pass and feedback else frozen
+            rows, columns = box.slices
+            [depth] = crop_maps([coarse], torch.tensor([box]), (160, 256), [(64, 96)])
+            seen = [] if frozen is None else [resized(frozen[:, :, rows, columns], (64, 96))]
+            tile = model.refiner(resized(photo[:, :, rows, columns], (64, 96)), depth, [], *seen)
+            tile = resized(tile, (box.height, box.width))
+            border, floor = 0.15, 1e-3 if i >= 49 else 1e-12 if i < 16 else 0
+            weight = torch.from_numpy(gaussian_mask(box.height, box.width, border)) + floor
+            a, c = mean[:, :, rows, columns], count[:, :, rows, columns]
+            mean[:, :, rows, columns] = (weight * tile + c * a) / (c + weight)
+            count[:, :, rows, columns] = c + weight
+    ours = model.predict(pixels, tiling="r3", seed=7, tile_batch=tile_batch, feedback=feedback).metres
+    np.testing.assert_allclose(ours, mean[0, 0].numpy(), rtol=1e-4)
+
+
+def test_feedback_is_refused_by_a_refiner_that_has_no_input_for_it(model):
+    for refuses in (model, tiny_model(refiner=None)):
+        with pytest.raises(HyperfocalError, match="takes no feedback"):
+            refuses.predict(picture(), tiling="p49", feedback=True)
 
 
 # coarse map and refiner

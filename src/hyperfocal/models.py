@@ -9,14 +9,14 @@ import difflib
 import fnmatch
 import os
 from collections.abc import Callable, Iterable
-from importlib import resources
+from importlib import resources, util
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hyperfocal import baselines
 from hyperfocal.checkpoints.config import ModelConfig
 from hyperfocal.checkpoints.directory import read_config
-from hyperfocal.coarse import depth_anything
+from hyperfocal.coarse import depth_anything, depth_anything_v2
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine import patchrefiner_v2
 
@@ -45,12 +45,24 @@ def _depth_anything(size: str, licence: str) -> Base:
     return Base({"kind": "depth_anything", **network}, (392, 518), (*[network["width"]] * 5, 32), licence)
 
 
+def _depth_anything_v2(size: str, licence: str) -> Base:
+    network = depth_anything_v2.paper(size)
+    width = network["width"]
+    return Base({"kind": "depth_anything_v2", **network}, (448, 448), (*[width] * 5, width // 2), licence)
+
+
 BASES: dict[str, Base] = {
     "zoedepth": Base({"kind": "zoedepth"}, (384, 512), (*[256] * 5, 32), "MIT"),
     "da-vits": _depth_anything("vits", "Apache-2.0"),
     "da-vitb": _depth_anything("vitb", "Apache-2.0"),
     "da-vitl": _depth_anything("vitl", "Apache-2.0"),
+    "da2-vits": _depth_anything_v2("vits", "Apache-2.0"),
+    "da2-vitb": _depth_anything_v2("vitb", "CC-BY-NC-4.0"),
+    "da2-vitl": _depth_anything_v2("vitl", "CC-BY-NC-4.0"),
+    "densedepth": Base({"kind": "dense_depth"}, (384, 512), (2208, 1104, 552, 276, 138, 32), "GPL-3.0-only"),
 }
+if util.find_spec("transformers"):  # of which it is made
+    BASES["depth-pro"] = Base({"kind": "depth_pro"}, (1536, 1536), (*[256] * 5, 32), "LicenseRef-Apple-AMLR")
 
 
 class Family(NamedTuple):

@@ -62,15 +62,15 @@ class ModelConfig:
                 raise HyperfocalError(
                     f"{name} must be two positive multiples of {multiple} (height, width), not {size}"
                 )
-        if self.keep_aspect and _multiple(self.coarse) != 32:
+        if self.keep_aspect and 32 % _multiple(self.coarse):
             raise HyperfocalError(f"keep_aspect makes sides of multiples of 32, not {_multiple(self.coarse)}")
-        if self.merge not in MERGERS:
-            raise unknown("merge", str(self.merge), MERGERS)
         tied = None if self.refiner is None else _tied_size(self.refiner)
         if tied is not None and (self.keep_aspect or tied != tuple(self.coarse_size)):
             raise HyperfocalError(
                 f"the refiner is tied to photos of {tied}: coarse_size must be that, and keep_aspect false"
             )
+        if self.merge not in MERGERS:
+            raise unknown("merge", str(self.merge), MERGERS)
         for name in ("canonical_focal", "sky_from"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and value > 0):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyperfocal.coarse.blocks import conv3x3, resize
+
+WIDE, BAND = 256, 96  # channels from which a stage goes band by band, and rows of a band
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -117,6 +120,27 @@ def heavy_fuse_block(c_in: int, c_out: int) -> nn.Sequential:
         conv3x3(c_out, c_out),
         nn.GELU(),
     )
+
+
+def in_bands(stage: nn.Module, maps: Sequence[Tensor]) -> Tensor:
+    """Run a stage of 3×3 convolutions over maps side by side: `stage(torch.cat(maps, 1))`.
+
+    A wide stage goes over a band of rows at a time, each with a row more on both sides for every convolution, so
+    that hundreds of channels at full resolution are never whole in memory.
+
+    Args:
+        stage: convolutions with zero padding, and layers that treat each pixel alike.
+        maps: (N, C_i, h, w).
+    """
+    if sum(x.shape[1] for x in maps) < WIDE:
+        return cast(Tensor, stage(torch.cat(tuple(maps), 1)))
+    height, halo = maps[0].shape[2], sum(isinstance(layer, nn.Conv2d) for layer in stage.modules())
+    bands = []
+    for top in range(0, height, BAND):
+        start = max(0, top - halo)
+        band = stage(torch.cat([x[:, :, start : top + BAND + halo] for x in maps], 1))
+        bands.append(band[:, :, top - start : top - start + BAND])
+    return torch.cat(bands, 2)
 
 
 def up_stage(c_in: int, c_out: int, convs: int = 2) -> nn.Sequential:

@@ -23,6 +23,7 @@ from hyperfocal.coarse.blocks import conv3x3, resize
 from hyperfocal.coarse.metric_bins import MetricBins
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine.base import Refiner
+from hyperfocal.refine.blocks import in_bands
 from hyperfocal.refine.roi import crop_maps, extents_of
 
 WINDOW = 12
@@ -162,7 +163,7 @@ class GuidedFusionNetwork(nn.Module):
             if decoded:
                 guide = self.guide[i - 1](torch.cat((coarse[i - 1], fine[i - 1]), 1))
                 below = torch.cat((decoded[-1], guide), 1)
-                level = self.up[i - 1](torch.cat((level, resize(below, size)), 1))
+                level = in_bands(self.up[i - 1], (level, resize(below, size)))
             decoded.append(self.inject[i](torch.cat((level, local), 1)))
         return decoded
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hyperfocal.coarse.blocks import conv3x3, resize
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.refine.base import Refiner
-from hyperfocal.refine.blocks import GuidedBlock, fuse_block, heavy_fuse_block, up_stage
+from hyperfocal.refine.blocks import GuidedBlock, fuse_block, heavy_fuse_block, in_bands, up_stage
 
 STRIDES = (32, 16, 8, 4, 2, 1)
 
@@ -149,7 +149,7 @@ class FineToCoarse(nn.Module):
             size = c.shape[-2:]
             here = resize(depths, size)
             level = self.inject[i](torch.cat((self.merge[i](torch.cat((c, f), 1)), here), 1))
-            x = level if x is None else self.up[i - 1](torch.cat((resize(x, size), level, here), 1))
+            x = level if x is None else in_bands(self.up[i - 1], (resize(x, size), level, here))
         offset: Tensor = self.final(x)
         return offset
 

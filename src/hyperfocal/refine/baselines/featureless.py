@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from hyperfocal.refine.base import Refiner
-from hyperfocal.refine.roi import crop_maps
 
 
 class Featureless(Refiner):
-    """A refiner that sees the tile and its coarse depth alone: any coarse network will do."""
+    """A refiner that sees the tile and its coarse depth alone.
+
+    Attributes:
+        coarse_channels: none: any coarse network will do.
+    """
 
     coarse_channels = ()
 
@@ -22,16 +25,3 @@ class Featureless(Refiner):
     def whole(self, coarse_features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Nothing is kept of a photo's maps."""
         return ()
-
-    def crops(
-        self,
-        depth: Tensor,
-        maps: Sequence[Tensor],
-        boxes: Tensor,
-        photo_size: tuple[int, int],
-        size: tuple[int, int],
-        batch_index: Tensor | None = None,
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Crop the coarse depth alone; arguments as of `Refiner.crops`."""
-        [cropped] = crop_maps([depth], boxes, photo_size, [size], batch_index)
-        return cropped, []
