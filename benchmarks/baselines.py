@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 import torch
+from hyperfocal.cli.memory import keep_freed_memory, peak_rss_mb
 
 import hyperfocal
 from hyperfocal import baselines, checkpoints
 from hyperfocal.cli.bench import gemm_rate, write_test_photo
-from hyperfocal.cli.memory import keep_freed_memory, peak_rss_mb
 from hyperfocal.cli.sizes import parse_size
 from hyperfocal.models import find
 

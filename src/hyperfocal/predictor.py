@@ -263,7 +263,7 @@ class Model:
             return np.stack([self.predict(read.pixels[box.slices], focal_px=focal).metres for box in boxes])
         scene = self._see_whole(read)
         with torch.inference_mode(), self._precision():
-            scene = scene._replace(features=whole_maps(self.refiner, scene.features))
+            scene = scene._replace(features=self.refiner.whole(scene.features))
         tiles = []
         for box in boxes:
             (depth,), _ = self._refined(scene, [box])

@@ -17,14 +17,24 @@ def recipes(
 
     from hyperfocal.train.recipes import RECIPES
 
+    group = ""
     for name, recipe in RECIPES.items():
-        typer.echo(json.dumps({"name": name, **asdict(recipe)}) if as_json else f"{name:16}{recipe.about}")
+        if as_json:
+            typer.echo(json.dumps({"name": name, **asdict(recipe)}))
+            continue
+        if recipe.group != group:
+            group = recipe.group
+            typer.echo(f"\n{group}")
+        typer.echo(f"  {name:28}{recipe.about}")
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A name from `hyperfocal recipes`.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value, such as steps=40000 batch=4 minutes=30.")
+        list[str] | None,
+        typer.Argument(
+            help="key=value, such as steps=40000 refiner.encoder=resnet18 patches.process=(192,256)."
+        ),
     ] = None,
     data: Annotated[
         str,
@@ -54,7 +64,7 @@ def train(
         reader = open_data(data if ":" in data else f"unrealstereo4k:{data}")
     except UnknownKind as error:
         raise typer.BadParameter(str(error)) from error
-    chosen = find(recipe, overrides or [])
+    chosen = find(recipe, overrides or []).for_frames(len(reader))
     run = Run(chosen, out or Path("runs") / recipe, resume=resume)
     run.train(reader, typer.echo)
     if export is not None:
