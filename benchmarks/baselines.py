@@ -21,6 +21,7 @@ import hyperfocal
 from hyperfocal import baselines, checkpoints
 from hyperfocal.cli.bench import gemm_rate, write_test_photo
 from hyperfocal.cli.sizes import parse_size
+from hyperfocal.models import find
 
 STAGES = ("read", "coarse", "refine")
 
@@ -47,7 +48,7 @@ def main() -> None:
         photo = options.photo or write_test_photo(Path(folder) / "photo.jpg", *options.size)
         for what in options.only.split(","):
             directory = Path(folder) / f"baseline-{what}"
-            checkpoints.save(directory, *baselines.on(what, options.base))
+            checkpoints.save(directory, *baselines.on(what, find(options.base)))
             command = [sys.executable, __file__, "--one", str(directory), "--photo", str(photo)]
             command += ["--repeats", str(options.repeats)]
             row = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

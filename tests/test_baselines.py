@@ -16,7 +16,8 @@ from hyperfocal.boosting import BoostingModel
 from hyperfocal.cli.models import describe
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.predictor import Model
+from hyperfocal.models import matching
+from hyperfocal.predictor import Model, outline
 from hyperfocal.refine.baselines.boosting import Boosting, MergingNetwork, Structured
 from hyperfocal.refine.baselines.guided_filter import GuidedFilter, guided_filter
 from hyperfocal.refine.baselines.scale_shift import ScaleShift, fitted
@@ -106,7 +107,7 @@ def test_a_baseline_is_an_ordinary_model(what, base):
     assert report.refined == (0 if what == "coarse" else 6)
     one, four = (made.predict(picture(), tiling="2x3", tile_batch=n).metres for n in (1, 4))
     np.testing.assert_allclose(one, four, rtol=1e-3)
-    row = describe(made)
+    row = describe(outline(str(base / what)))
     assert row["family"] == ("efficientnet_dpt" if what == "coarse" else made.config.refiner["kind"])
     assert made.config.description.startswith("baseline")
 
@@ -124,6 +125,21 @@ def test_baselines_have_the_weights_of_their_base(base):
     for name, value in trained.state_dict().items():
         assert torch.equal(coarse.state_dict()[name], value)
         assert torch.equal(refiner.base.state_dict()[name], value)
+
+
+def test_baselines_of_the_bundled_model_are_loaded_and_listed_by_name():
+    names = matching(["baseline-*-nano"])
+    assert names == [f"baseline-{what}-nano" for what in baselines.BASELINES]
+    made = hyperfocal.load("baseline-poisson-nano", device="cpu")
+    assert made.config.merge == "poisson"
+    assert made.config == outline("baseline-poisson-nano").config
+    trained = hyperfocal.load("nano", device="cpu").coarse.state_dict()
+    assert all(torch.equal(value, trained[name]) for name, value in made.refiner.base.state_dict().items())
+    assert outline("baseline-tiles-zoedepth").refiner is not None  # any base network
+    with pytest.raises(HyperfocalError, match="unknown baseline 'magic'"):
+        hyperfocal.load("baseline-magic-nano", device="cpu")
+    with pytest.raises(HyperfocalError, match="'nan0'"):
+        hyperfocal.load("baseline-tiles-nan0", device="cpu")
 
 
 def test_without_a_refiner_the_coarse_map_is_all_there_is(base):

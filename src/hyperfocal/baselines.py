@@ -1,13 +1,13 @@
-"""The papers' baselines that need no training, on the base network of any model: configurations and networks.
+"""The papers' baselines that need no training, on the base network of any model.
 
-    checkpoints.save("poisson-nano", *baselines.on("poisson", "nano"))
-
-writes an ordinary model directory for `hyperfocal.load` and every command.
+`baseline-<what>-<base>` names one: `hyperfocal.load("baseline-poisson-nano")` takes the coarse network of `nano` with
+its weights, and `save_pretrained` makes an ordinary model directory of it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -17,7 +17,6 @@ from torch import nn
 from hyperfocal import checkpoints
 from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.checkpoints.config import unknown
-from hyperfocal.models import find
 
 
 class Baseline(NamedTuple):
@@ -87,17 +86,23 @@ def config(what: str, model: ModelConfig) -> ModelConfig:
     )
 
 
-def on(what: str, base: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.Module | None]:
+def split(name: str) -> tuple[str, str] | None:
+    """Return what and base of `baseline-<what>-<base>`; None: the name is of another form."""
+    match = re.fullmatch(r"baseline-([a-z]+)-(.+)", name)
+    return None if match is None else (match[1], match[2])
+
+
+def on(what: str, directory: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.Module | None]:
     """Return a baseline on the coarse network of a model, with that network's weights.
 
     Args:
         what: a key of `BASELINES`.
-        base: bundled name, model directory or hub id.
+        directory: of the model.
 
     Raises:
         HyperfocalError: there is no such baseline or no such model.
     """
-    model, trained, _ = checkpoints.load(find(base))
+    model, trained, _ = checkpoints.load(directory)
     made = config(what, model)
     coarse, refiner = checkpoints.build(made)
     for network in (coarse, getattr(refiner, "base", None)):

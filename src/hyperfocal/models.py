@@ -13,6 +13,7 @@ from importlib import resources, util
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hyperfocal import baselines
 from hyperfocal.checkpoints.config import ModelConfig
 from hyperfocal.checkpoints.directory import read_config
 from hyperfocal.coarse import depth_anything, depth_anything_v2
@@ -115,9 +116,10 @@ ABLATIONS: dict[str, Family] = {
 
 
 def names() -> tuple[str, ...]:
-    """Return all names: the bundled models, the base networks, every family on every base, the ablations."""
+    """Return all names: bundled models, baselines on them, base networks, every family on each, the ablations."""
+    simple = [f"baseline-{what}-{base}" for base in BUNDLED for what in baselines.BASELINES]
     systems = [f"{family}-{base}" for base in BASES for family in FAMILIES]
-    return (*BUNDLED, *BASES, *systems, *(f"{family}-{ABLATED}" for family in ABLATIONS))
+    return (*BUNDLED, *simple, *BASES, *systems, *(f"{family}-{ABLATED}" for family in ABLATIONS))
 
 
 def matching(patterns: Iterable[str]) -> list[str]:
@@ -208,6 +210,9 @@ def config_of(name: str | os.PathLike[str]) -> ModelConfig:
     Raises:
         HyperfocalError: nothing has that name; the message gives the nearest one.
     """
+    if baseline := baselines.split(os.fspath(name)):
+        what, base = baseline
+        return baselines.config(what, config_of(base))
     return published(os.fspath(name)) or read_config(find(name))
 
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hyperfocal import checkpoints
+from hyperfocal import baselines, checkpoints
 from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.depthmap import DepthMap
@@ -509,6 +509,9 @@ def load(
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
             coarse, refiner = checkpoints.build(config)
+    elif baseline := baselines.split(os.fspath(model)):
+        what, base = baseline
+        config, coarse, refiner = baselines.on(what, find(base))
     else:
         config, coarse, refiner = checkpoints.load(find(model))
     log.info("model %s on %s in %s", os.fspath(model), where, _dtype_name(precision))
