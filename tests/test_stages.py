@@ -168,6 +168,10 @@ class TestWhatLearns:
         assert {name.split(".")[1] for name in learnt} == {"g2l", "fusion", "bins"}
         assert not made.refiner.base.training
 
+    def test_fusion_is_patchfusions(self):
+        with pytest.raises(HyperfocalError, match="for patchrefiner there is e2e"):
+            make("tiny-patchfusion", "refiner.kind=patchrefiner")
+
     def test_consistency_is_what_cat_adds(self, reader):
         small = ("batch=1", "patches.process=(32,32)")
         with_it = make("tiny-patchfusion-cat", *small)
