@@ -128,7 +128,7 @@ def trained(name: str, seed: int, options: argparse.Namespace) -> Path:
     starts = [f"{key}={trained(start, seed, options)}" for key, start in trial.starts.items()]
     changes = [*trial.changes, *options.override, *starts, f"seed={621 + seed}"]
     started = time.monotonic()
-    run = Run(recipe(trial.recipe, changes), folder, resume=(folder / "state.pt").exists())
+    run = Run(recipe(trial.recipe, changes), folder, resume=(folder / WEIGHTS).exists())
     run.train(UnrealStereo4K(options.data), lambda line: print(f"{folder.name}: {line}", flush=True))
     done.write_text(f"{time.monotonic() - started:.0f} seconds\n")
     return folder

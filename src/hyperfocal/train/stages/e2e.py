@@ -24,7 +24,8 @@ class EndToEnd:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.coarse, self.refiner = coarse_network(recipe), refiner_network(recipe)
+        self.coarse = coarse_network(recipe)
+        self.refiner: Any = refiner_network(recipe)
         self.networks = nn.ModuleDict({"coarse": self.coarse, "refiner": self.refiner})
         self.coarse.requires_grad_(recipe.coarse_lr > 0)
 
@@ -65,5 +66,5 @@ class EndToEnd:
         depth, features = self.crops(batch)
         if not self.recipe.own:
             return depth_loss(self.refiner(batch.windows, depth, features), batch.target, self.recipe)
-        refined, own = self.refiner.with_own_depth(batch.windows, depth, features)  # type: ignore[operator]
+        refined, own = self.refiner.with_own_depth(batch.windows, depth, features)
         return with_own_loss(refined, own, batch.target, self.recipe)

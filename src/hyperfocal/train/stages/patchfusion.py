@@ -13,6 +13,7 @@ from hyperfocal.data.batches import WindowBatch
 from hyperfocal.data.patches import PatchBatch
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.losses.consistency import consistency
+from hyperfocal.refine import PatchFusion
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.e2e import EndToEnd
 from hyperfocal.train.stages.losses import depth_loss
@@ -26,17 +27,18 @@ class Fusion(EndToEnd):
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        if recipe.refiner["kind"] != "patchfusion":
-            raise HyperfocalError(f"stage patchfusion trains patchfusion, not {recipe.refiner['kind']}")
         if recipe.consistency and recipe.patches is None:
             raise HyperfocalError("consistency needs overlapping crops: set patches.*")
         super().__init__(replace(recipe, coarse_lr=0.0, encoder_lr=0.0))
+        if not isinstance(self.refiner, PatchFusion):
+            kind = recipe.refiner["kind"]
+            raise HyperfocalError(f"stage patchfusion trains PatchFusion; for {kind} there is e2e")
         self.pretrained.requires_grad_(False)
 
     def loss(self, batch: WindowBatch | PatchBatch, generator: torch.Generator) -> Tensor:
         """Of the fused crops, and of what overlapping ones disagree on."""
         depth, features = self.crops(batch)
-        with outputs_of(self.refiner.fusion) as seen:  # type: ignore[arg-type]
+        with outputs_of(self.refiner.fusion) as seen:
             fused = self.refiner(batch.windows, depth, features)
         loss = depth_loss(fused, batch.target, self.recipe)
         if not self.recipe.consistency or not isinstance(batch, PatchBatch) or batch.shifts is None:

@@ -83,8 +83,8 @@ class Labelled:
         height, width = sample.metres.shape
         label = read_map(find_map(self.folder, sample.name), self.unit).metres
         label = np.where(np.isfinite(label) & (label > 0), label, np.float32(0))
-        label = np.asarray(cv2.resize(label, (width, height)), np.float32)
-        return replace(sample, metres=np.stack([sample.metres, label], -1))
+        label = cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        return replace(sample, metres=np.stack([sample.metres, np.asarray(label, np.float32)], -1))
 
     def crop(self, index: int, choose: Callable[[Size], Box]) -> Sample:
         """The part of a sample that `choose` picks, knowing its height and width."""
@@ -113,6 +113,8 @@ class Teacher:
 
     def __init__(self, name: str, process: tuple[int, int]) -> None:
         config, self.coarse, self.refiner = checkpoints.load(find(name))
+        if self.refiner is None:
+            raise HyperfocalError(f"the teacher {name} has no refiner: it has no detail to teach")
         if not (tuple(config.coarse_size) == tuple(config.tile_size) == process):
             raise HyperfocalError(
                 f"the teacher {name} works at {config.coarse_size} and {config.tile_size}, the student at {process}"
@@ -123,8 +125,7 @@ class Teacher:
         """(K, 1, *process) metres."""
         device = batch.photo.device
         whole = self.coarse.to(device)(batch.photo)
-        if self.refiner is None:
-            raise HyperfocalError("the teacher has no refiner: its labels would have no detail to teach")
+        assert self.refiner is not None
         refiner = cast(Refiner, self.refiner.to(device))
         label: Tensor = refiner(batch.windows, *cropped(whole, refiner, batch))
         return label
