@@ -1,4 +1,4 @@
-"""Renders a sheet of pictures of every scene family, to look at: python benchmarks/synth_contact_sheet.py FOLDER."""
+"""Renders a sheet of pictures of every scene family and look: python benchmarks/synth_contact_sheet.py FOLDER."""
 
 import sys
 from pathlib import Path
@@ -7,17 +7,19 @@ import cv2
 import numpy as np
 
 from hyperfocal.synth import families
+from hyperfocal.synth.looks import LOOKS
 from hyperfocal.synth.renderer import Renderer
 from hyperfocal.synth.writer import good_views
 
-WIDTH, HEIGHT, VIEWS, SEEDS = 320, 180, 3, range(4)
+WIDTH, HEIGHT, VIEWS, SEEDS = 384, 216, 3, range(4)
 
 
-def sheet(renderer: Renderer, family: str) -> np.ndarray:
+def sheet(renderer: Renderer, family: str, look: str) -> np.ndarray:
     """One row of views for each seed, uint8 (rows, columns, 3)."""
     rows = []
     for seed in SEEDS:
-        scene = families.build(seed, family)
+        # seeds a palette apart, so that the sheet shows different materials
+        scene = families.build(seed * (families.PALETTE_SHARED_BY + 1), family, look)
         renderer.load(scene)
         pictures = [renderer.colour(v, WIDTH, HEIGHT, 4) for v in good_views(renderer, scene, VIEWS)]
         blank = [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * (VIEWS - len(pictures))
@@ -26,12 +28,13 @@ def sheet(renderer: Renderer, family: str) -> np.ndarray:
 
 
 def main() -> None:
-    """Write FOLDER/<family>.png for every family."""
+    """Write FOLDER/<family>_<look>.png for every family and look."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     renderer = Renderer()
-    for family in families.FAMILIES:
-        cv2.imwrite(str(folder / f"{family}.png"), sheet(renderer, family)[..., ::-1])
+    for look in LOOKS:
+        for family in families.FAMILIES:
+            cv2.imwrite(str(folder / f"{family}_{look}.png"), sheet(renderer, family, look)[..., ::-1])
 
 
 if __name__ == "__main__":
