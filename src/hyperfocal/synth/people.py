@@ -67,6 +67,5 @@ def _carries(
 
 
 def _skin(s: Scene) -> Material:
-    paint = s.material("paint", 1.0, 0.3)
-    tone = s.rng.uniform(0.4, 1.2)
-    return paint._replace(tint=(1.5 * tone, 1.1 * tone, 0.9 * tone))
+    tone = s.rng.uniform(0.15, 1.0)
+    return s.white()._replace(tint=(0.8 * tone, 0.52 * tone, 0.4 * tone), roughness=0.7)

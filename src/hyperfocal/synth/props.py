@@ -49,7 +49,7 @@ def hedge(s: Scene, a: ArrayLike, b: ArrayLike, height: float) -> None:
 
 def puddle(s: Scene, at: ArrayLike, size: float) -> None:
     """A flat sheet of water or a wet patch: it mirrors and has no depth edge."""
-    wet = s.dark(0.97)._replace(tint=(0.05, 0.05, 0.05))
+    wet = s.dark(0.97)._replace(tint=(0.15, 0.15, 0.15))
     x, y, z = (float(v) for v in np.asarray(at, float))
     for _ in range(4):
         d = size * s.rng.uniform(0.4, 1.0, 2)

@@ -135,7 +135,7 @@ class Scene:
         """
         rng = self.rng
         layer = int(rng.choice(self.palette.kinds[kind]))
-        t = rng.uniform(1 - tint, 1 + tint) * rng.uniform(1 - tint / 2, 1 + tint / 2, 3)
+        t = rng.uniform(1 - tint, 1 + tint) * rng.uniform(1 - tint / 4, 1 + tint / 4, 3)
         glossy = kind in GLOSSY and rng.random() < 0.6
         usual = (0.25, 0.5) if glossy else (0.7, 0.95)
         roughness = 1 - shine if shine is not None else rng.uniform(*usual)

@@ -283,7 +283,7 @@ def ridge(rng: np.random.Generator, n: int = 97) -> Mesh:
         k = 2.5 * 2**octave * rng.normal(size=2)
         bend = 0.12 * np.sin(6 * (x * k[1] - y * k[0]) / np.hypot(*k) + rng.uniform(0, 6))
         wave = np.sin(2 * np.pi * (x * k[0] + y * k[1]) + 6 * bend + rng.uniform(0, 6))
-        heights += 0.55**octave * (1 - np.abs(wave))
+        heights += 0.45**octave * (1 - np.abs(wave)) ** 0.7
     heights *= np.clip(1 - (4 * (x * x + y * y)), 0, 1) ** 1.3
     return terrain((heights / heights.max()).astype(np.float32), 1.0)
 

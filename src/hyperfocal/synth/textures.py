@@ -60,11 +60,11 @@ def _colour(
     rng: np.random.Generator, low: float = 0.05, high: float = 0.85, saturation: float = 0.35
 ) -> Array:
     """Draw a colour: mostly a warm grey or beige, as most surfaces are; now and then a vivid one."""
-    vivid = rng.random() < 0.4 * saturation
+    vivid = rng.random() < 0.25 * saturation
     hue = rng.random() if vivid or rng.random() < 0.3 else rng.normal(0.08, 0.03)
-    s = rng.uniform(0.4, 0.9) if vivid else rng.uniform(0, saturation)
+    s = rng.uniform(0.3, 0.75) if vivid else rng.uniform(0, saturation)
     ramp = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
-    return np.clip(rng.uniform(low, high) * (1 - s * (1 - ramp)), 0.015, 0.95).astype(np.float32)
+    return np.asarray(np.clip(rng.uniform(low, high) * (1 - s * (1 - ramp)), 0.015, 0.95), np.float32)
 
 
 def _lattice() -> tuple[Array, Array]:
@@ -91,7 +91,7 @@ def _cells(rng: np.random.Generator, k: int) -> tuple[Array, Array]:
 
 def noise(rng: np.random.Generator) -> Colours:
     """Plaster, earth, asphalt: fractal noise between two tones of one colour."""
-    c = _colour(rng)
+    c = _colour(rng, saturation=0.2)
     t = np.clip(
         (fractal(rng, base=int(rng.choice([4, 8, 16])), gain=rng.uniform(0.5, 0.85)) - 0.5)
         * rng.uniform(1, 3)
@@ -357,7 +357,7 @@ _PICTURES: dict[str, Callable[[np.random.Generator, _Pen], None]] = {
 
 def white(rng: np.random.Generator) -> Colours:
     """Ceilings, painted lines, lamps."""
-    return np.full((SIZE, SIZE, 3), rng.uniform(0.75, 0.92)) * (0.95 + 0.1 * fractal(rng))[..., None]
+    return np.repeat((rng.uniform(0.75, 0.92) * (0.95 + 0.1 * fractal(rng)))[..., None], 3, 2)
 
 
 def grain(rng: np.random.Generator) -> Colours:
@@ -384,7 +384,8 @@ def shingles(rng: np.random.Generator) -> Colours:
     edge = np.clip((0.55 + np.sqrt(np.maximum(0.25 - fx**2, 0)) - fy) * 6, 0, 1)
     tone = rng.random((k, k)).astype(np.float32)[row, np.floor(u).astype(int) % k]
     c = _colour(rng, 0.08, 0.45, 0.5)
-    return _mix(c * 0.3, c, edge) * (0.7 + 0.5 * tone * (0.5 + fractal(rng, base=16)))[..., None]
+    rough = 0.7 + 0.5 * tone * (0.5 + fractal(rng, base=16))
+    return np.asarray(_mix(c * 0.3, c, edge) * rough[..., None], np.float32)
 
 
 def streaked(rng: np.random.Generator) -> Colours:

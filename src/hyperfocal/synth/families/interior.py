@@ -99,11 +99,12 @@ def light_room(s: Scene, width: float, length: float, height: float, dim: bool =
     elevation, turn = np.radians(rng.uniform(15, 50)), rng.uniform(-0.7, 0.7)
     c = np.cos(elevation)
     light.sun_direction = np.array([c * np.cos(turn), c * np.sin(turn), np.sin(elevation)])
+    light.sun_colour = 0.4 * light.sun_colour  # else a patch of sun leaves nothing but itself to be seen
     light.fog, light.exposure = 0.0, 0.5 * (light.exposure + 0.2)
     count = 4 if dim else int(rng.integers(1 if s.look.lit else 0, 4))
     rows = (np.arange(count) + 0.5) / max(count, 1)
     light.lamps = [(rng.uniform(-0.3, 0.3) * width, length * t, height - 0.12) for t in rows]
     for x, y, z in light.lamps:
         s.add("cylinder", (x, y, z + 0.05), (0.3, 0.3, 0.07), s.white(glow=6.0), shell=True)
-    power = rng.uniform(2, 9) * (1.0 if height < 4 else 3.0)
+    power = rng.uniform(2, 9) * (1.0 if height < 4 else 1.5)
     light.lamp_colour = (power, power * rng.uniform(0.7, 1), power * rng.uniform(0.45, 1))

@@ -11,8 +11,9 @@ def room(s: Scene) -> None:
     """Tables, chairs, shelves, sofas, plants, pictures, lamps and people between four walls."""
     rng = s.rng
     width, length, height = rng.uniform(3, 7), rng.uniform(3.5, 9), rng.uniform(2.4, 3.4)
-    walls(s, width, length, height, windows=rng.random() < 0.85)
-    light_room(s, width, length, height)
+    windows = rng.random() < 0.85
+    walls(s, width, length, height, windows)
+    light_room(s, width, length, height, dim=not windows)
     for x in np.arange(-width / 2 + 0.7, width / 2 - 0.5, 1.15):
         if rng.random() < 0.6:
             size = (1.0, 0.32, float(rng.choice([0.9, 1.6, 2.1])))
