@@ -1,4 +1,4 @@
-"""Renders a sheet of pictures of every scene family and look: python benchmarks/synth_contact_sheet.py FOLDER [LOOK]."""
+"""Renders a sheet of every scene family and look: python benchmarks/synth_contact_sheet.py FOLDER [LOOK]."""
 
 import sys
 from pathlib import Path

@@ -268,7 +268,7 @@ def test_every_family_has_open_views(renderer, family, seed):
     assert len(good_views(renderer, scene, 4)) == 4
 
 
-@pytest.mark.parametrize("family", ["room", "site"])
+@pytest.mark.parametrize("family", ["room", "park"])
 def test_depth_agrees_with_a_ray_caster(renderer, family):
     width, height = 192, 128
     scene = families.build(1, family)
@@ -282,7 +282,7 @@ def test_depth_agrees_with_a_ray_caster(renderer, family):
         off = np.abs(ours - theirs) / theirs
     off = np.where(ours == theirs, 0, np.nan_to_num(off, nan=1.0))  # inf against inf, inf against a surface
     assert np.median(off[np.isfinite(theirs)]) < 1e-5
-    assert (off > 0.01).mean() < 0.005  # pixels on an edge, where the two round differently
+    assert (off > 0.01).mean() < 0.001  # pixels on an edge, where the two round differently
 
 
 def read_camera(path: Path) -> tuple[np.ndarray, np.ndarray]:

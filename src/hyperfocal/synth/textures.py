@@ -6,6 +6,7 @@ must learn not to follow them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -17,19 +18,28 @@ Colours = NDArray[np.floating[Any]]  # (SIZE, SIZE, 3) linear light in [0, 1]
 SIZE = 512
 
 
+@cache
+def _spread(g: int, n: int) -> Array:
+    """Weights (n, g) that enlarge a periodic row of g values to n with smooth steps."""
+    t = np.arange(n) * (g / n)
+    i = t.astype(np.intp)
+    f = t - i
+    w = f * f * (3 - 2 * f)
+    out = np.zeros((n, g), np.float32)
+    np.add.at(out, (np.arange(n), i % g), 1 - w)
+    np.add.at(out, (np.arange(n), (i + 1) % g), w)
+    return out
+
+
 def _smooth(a: Array, n: int) -> Array:
     """Enlarge a small periodic lattice to n × n with smooth weights, keeping it periodic."""
-
-    def axis(g: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-        t = np.arange(n) * (g / n)
-        i = t.astype(np.intp)
-        f = (t - i).astype(np.float32)
-        return i % g, (i + 1) % g, f * f * (3 - 2 * f)
-
-    y0, y1, fy = axis(a.shape[0])
-    x0, x1, fx = axis(a.shape[1])
-    rows = a[:, x0] * (1 - fx) + a[:, x1] * fx
-    return (rows[y0] * (1 - fy)[:, None] + rows[y1] * fy[:, None]).astype(np.float32)
+    rows, columns = (_spread(g, n) for g in a.shape)
+    if max(a.shape) <= 64:  # a product of matrices is quicker than gathering while the lattice is small
+        return np.asarray(rows @ a @ columns.T, np.float32)
+    y, x = (np.arange(n) * g // n for g in a.shape)
+    fy, fx = 1 - rows[np.arange(n), y], 1 - columns[np.arange(n), x]
+    wide = a[:, x] * (1 - fx) + a[:, (x + 1) % a.shape[1]] * fx
+    return np.asarray(wide[y] * (1 - fy)[:, None] + wide[(y + 1) % a.shape[0]] * fy[:, None], np.float32)
 
 
 def fractal(
@@ -46,9 +56,12 @@ def fractal(
     return out / np.float32(total)
 
 
+_SRGB = (np.linspace(0, 1, 65536) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
+
+
 def _encode(linear: Colours) -> NDArray[np.uint8]:
     """Linear light in [0, 1] as 8-bit sRGB (a plain gamma of 2.2, as in the shader)."""
-    return np.asarray(np.clip(linear, 0, 1) ** (1 / 2.2) * 255 + 0.5, np.uint8)
+    return _SRGB[(np.clip(linear, 0, 1) * 65535).astype(np.uint16)]
 
 
 def _mix(a: ArrayLike, b: ArrayLike, t: NDArray[np.floating[Any]]) -> Array:
@@ -62,7 +75,7 @@ def _colour(
     """Draw a colour: mostly a warm grey or beige, as most surfaces are; now and then a vivid one."""
     vivid = rng.random() < 0.25 * saturation
     hue = rng.random() if vivid or rng.random() < 0.3 else rng.normal(0.08, 0.03)
-    s = rng.uniform(0.3, 0.75) if vivid else rng.uniform(0, saturation)
+    s = rng.uniform(0.25, 0.3 + 0.6 * saturation) if vivid else rng.uniform(0, saturation)
     ramp = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
     return np.asarray(np.clip(rng.uniform(low, high) * (1 - s * (1 - ramp)), 0.015, 0.95), np.float32)
 
@@ -76,17 +89,19 @@ def _cells(rng: np.random.Generator, k: int) -> tuple[Array, Array]:
     """Return Voronoi cells around k × k jittered points: distance to the border (0 on it) and a tone each."""
     x, y = _lattice()
     u, v = x * k, y * k
-    column, row = np.floor(u).astype(int), np.floor(v).astype(int)
-    jitter, tone = rng.uniform(0.15, 0.85, (2, k, k)), rng.random((k, k)).astype(np.float32)
-    distances, tones = [], []
+    column, row = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
+    jitter = rng.uniform(0.15, 0.85, (2, k, k)).astype(np.float32)
+    tone = rng.random((k, k)).astype(np.float32)
+    nearest = second = np.full((SIZE, SIZE), np.inf, np.float32)
+    own = np.zeros((SIZE, SIZE), np.float32)
     for i in (-1, 0, 1):
         for j in (-1, 0, 1):
             at = (row + i) % k, (column + j) % k
-            distances.append(np.hypot(column + j + jitter[0][at] - u, row + i + jitter[1][at] - v))
-            tones.append(tone[at])
-    order = np.argsort(distances, 0)
-    nearest, second = (np.take_along_axis(np.array(distances), order[r : r + 1], 0)[0] for r in (0, 1))
-    return (second - nearest).astype(np.float32), np.take_along_axis(np.array(tones), order[:1], 0)[0]
+            d = np.hypot(jitter[0][at] + j - (u - column), jitter[1][at] + i - (v - row)).astype(np.float32)
+            own = np.where(d < nearest, tone[at], own)
+            second = np.minimum(second, np.maximum(nearest, d))
+            nearest = np.minimum(nearest, d)
+    return second - nearest, own
 
 
 def noise(rng: np.random.Generator) -> Colours:
