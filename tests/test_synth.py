@@ -10,20 +10,20 @@ import cv2
 import moderngl
 import numpy as np
 import pytest
-import trimesh
 from typer.testing import CliRunner
 
 from hyperfocal.cli import app
 from hyperfocal.data.unrealstereo4k import UnrealStereo4K
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.synth import families, writer
-from hyperfocal.synth.renderer import FAR, NEAR, Renderer, camera_axes
+from hyperfocal.synth.referee import cast
+from hyperfocal.synth.renderer import Renderer
 from hyperfocal.synth.scene import Material, Scene, View
 from hyperfocal.synth.textures import Palette
 from hyperfocal.synth.writer import SEEDS, SPLITS, Job, good_views, render
 
 WIDTH, HEIGHT = 96, 64
-GREY = Palette(np.full((1, 4, 4, 3), 128, np.uint8), {}, 0)
+GREY = Palette(np.full((1, 4, 4, 3), 128, np.uint8), {"grain": [0]})
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,14 @@ def test_another_seed_gives_other_pictures(frames, tmp_path):
     other = contents(run(tmp_path, frames=2, seed=2))
     ours = set(contents(frames).values())
     assert all(data not in ours for name, data in other.items() if "Image" in name or "Disp" in name)
+
+
+def test_another_look_gives_another_world(frames, tmp_path):
+    other = contents(run(tmp_path, frames=1, look="dusk", stereo=False))
+    assert other.keys() < contents(frames).keys()
+    for name in ("Image0/00000.png", "Disp0/00000.npy"):
+        ours = next(frames.glob(f"*/{name}")).read_bytes()
+        assert ours != next(data for path, data in other.items() if path.endswith(name))
 
 
 def test_a_frame_does_not_depend_on_those_rendered_before(frames, tmp_path):
@@ -165,7 +173,8 @@ def test_splits_never_share_seeds(tmp_path, monkeypatch):
         ({"frames": 0}, "frames"),
         ({"width": 16}, "16x64"),
         ({"height": 20000}, "16384"),
-        ({"views": 7}, "1 to 6"),
+        ({"views": 13}, "1 to 12"),
+        ({"look": "noon"}, "day, dusk"),
         ({"passes": 9}, "1 to 8"),
         ({"seed": -1}, "seed -1"),
     ],
@@ -186,7 +195,7 @@ def empty_scene() -> Scene:
 def stub_scene(monkeypatch, drawn: list[int] | None = None, views: int = 6) -> None:
     """Replace the families by a cheap scene, a floor under a sky, and note the seeds that are asked for."""
 
-    def build(seed: int, family: str | None = None) -> Scene:
+    def build(seed: int, family: str | None = None, look: str = "day") -> Scene:
         if drawn is not None:
             drawn.append(seed)
         scene = empty_scene()
@@ -259,33 +268,7 @@ def test_every_family_has_open_views(renderer, family, seed):
     assert len(good_views(renderer, scene, 4)) == 4
 
 
-def triangles(scene: Scene) -> np.ndarray:
-    """All triangles of a scene in world coordinates, (n, 3, 3)."""
-    out = []
-    for rows in (scene.rows, scene.shell):
-        for name, parts in rows.items():
-            mesh, matrices = scene.meshes[name], np.concatenate(parts)[:, :12].reshape(-1, 3, 4)
-            placed = np.einsum("nij,vj->nvi", matrices[..., :3], mesh.positions) + matrices[:, None, :, 3]
-            out.append(placed[:, mesh.faces].reshape(-1, 3, 3))
-    return np.concatenate(out)
-
-
-def cast(scene: Scene, view: View, width: int, height: int, pixels: np.ndarray) -> np.ndarray:
-    """Depth of `pixels` (n, 2) of (row, column) by Embree; inf where the ray hits nothing in range."""
-    soup = triangles(scene)
-    mesh = trimesh.Trimesh(soup.reshape(-1, 3), np.arange(soup.size // 3).reshape(-1, 3), process=False)
-    axes, (x, y, focal) = camera_axes(view), pixel_grid(view, width, height)
-    at = tuple(pixels.T)
-    rays = axes.forward + (x[at][:, None] * axes.right - y[at][:, None] * axes.up) / focal
-    start = axes.eye + rays * NEAR
-    points, hit, _ = mesh.ray.intersects_location(start, rays, multiple_hits=False)
-    depth = np.full(len(pixels), np.inf)
-    depth[hit] = (points - axes.eye) @ axes.forward
-    depth[depth > FAR] = np.inf
-    return depth
-
-
-@pytest.mark.parametrize("family", ["room", "site"])
+@pytest.mark.parametrize("family", ["room", "park"])
 def test_depth_agrees_with_a_ray_caster(renderer, family):
     width, height = 192, 128
     scene = families.build(1, family)
@@ -293,13 +276,13 @@ def test_depth_agrees_with_a_ray_caster(renderer, family):
     view = good_views(renderer, scene, 1)[0]
     pixels = np.random.default_rng(0).integers(0, (height, width), (3000, 2))
     ours = renderer.depth(view, width, height)[tuple(pixels.T)]
-    theirs = cast(scene, view, width, height, pixels)
+    theirs = cast(scene, [view], width, height, pixels)[0]
     assert np.isfinite(theirs).mean() > 0.3
     with np.errstate(invalid="ignore"):
         off = np.abs(ours - theirs) / theirs
     off = np.where(ours == theirs, 0, np.nan_to_num(off, nan=1.0))  # inf against inf, inf against a surface
     assert np.median(off[np.isfinite(theirs)]) < 1e-5
-    assert (off > 0.01).mean() < 0.005  # pixels on an edge, where the two round differently
+    assert (off > 0.01).mean() < 0.001  # pixels on an edge, where the two round differently
 
 
 def read_camera(path: Path) -> tuple[np.ndarray, np.ndarray]:

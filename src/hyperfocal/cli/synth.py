@@ -25,10 +25,13 @@ def synth(
         bool, typer.Option("--stereo", help="Also the right picture and its disparity.")
     ] = False,
     split: Annotated[str, typer.Option(help="train, val or test: seed ranges that never meet.")] = "train",
-    views: Annotated[int, typer.Option(help="Frames from each scene, 1 to 6.")] = 4,
+    look: Annotated[str, typer.Option(help="day or dusk: other materials, light and palette.")] = "day",
+    views: Annotated[
+        int, typer.Option(help="Frames from each scene, 1 to 12; many are cheaper, few more varied.")
+    ] = 4,
     passes: Annotated[int, typer.Option(help="Anti-aliasing passes, 1 to 8.")] = 2,
     family: Annotated[
-        str | None, typer.Option(help="Only street, room, park, closeup, aisle or site.")
+        str | None, typer.Option(help="Only street, room, park, closeup, aisle, site or workshop.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
@@ -43,7 +46,7 @@ def synth(
     from hyperfocal.synth.writer import Job, render
 
     try:
-        job = Job(out, frames, width, height, seed, split, views, passes, stereo, family)
+        job = Job(out, frames, width, height, seed, split, views, passes, stereo, family, look)
     except HyperfocalError as error:
         raise typer.BadParameter(str(error)) from error
     start, done, console = time.perf_counter(), 0, Console(stderr=True)

@@ -4,27 +4,31 @@ The world is in metres with z up.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hyperfocal.synth import shapes
+from hyperfocal.synth.light import Vector
+from hyperfocal.synth.looks import LOOKS, Look
 from hyperfocal.synth.shapes import Mesh
 from hyperfocal.synth.textures import Palette
 
-Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Rows = dict[str, list[NDArray[np.float32]]]
 
-VIEWS = 12  # candidate cameras of every scene
-GLOSSY = ("metal", "paint", "checker")  # kinds of surface that may shine
+VIEWS = 24  # candidate cameras of every scene
+GLOSSY = ("metal", "paint", "checker", "wood")  # kinds of surface that may shine
 BUMPY = ("noise", "masonry", "ground", "road", "wood")
+RAINED_ON = ("ground", "road", "masonry")
 
 
 class Material(NamedTuple):
-    """A texture layer, its tint, how many times it repeats per metre, and how it shines."""
+    """A texture layer, its tint, how many times it repeats per metre, and how it shines.
+
+    `glow` is the radiance that its brightest texels (red above 1/2) send out, times its colour.
+    """
 
     layer: int
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -32,6 +36,7 @@ class Material(NamedTuple):
     roughness: float = 0.85
     metalness: float = 0.0
     bump: float = 0.0
+    glow: float = 0.0
 
 
 class View(NamedTuple):
@@ -45,23 +50,6 @@ class View(NamedTuple):
     pitch: float
     roll: float
     fov: float
-
-
-@dataclass
-class Light:
-    """Sun, sky and lamps; radiances are relative, the renderer exposes automatically.
-
-    `sun_direction` is the unit vector towards the sun, `fog` the extinction per metre, `lamps` are positions.
-    """
-
-    sun_direction: Vector
-    sun_colour: Vector
-    zenith: Vector
-    horizon: Vector
-    clouds: float = 0.5
-    fog: float = 0.0
-    lamps: list[tuple[float, float, float]] = field(default_factory=list)
-    lamp_colour: tuple[float, float, float] = (6.0, 5.0, 4.0)
 
 
 def up(height: float) -> Vector:
@@ -82,29 +70,44 @@ def tilt_matrix(axis: ArrayLike, angle: float) -> Matrix:
     return np.asarray(np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * k @ k)
 
 
+def frame(at: ArrayLike, yaw: float) -> Callable[[float, float, float], Vector]:
+    """Return the map from an object's own coordinates to the world's."""
+    foot, turn = np.asarray(at, float), yaw_matrix(yaw)
+    return lambda x, y, z: np.asarray(foot + turn @ [x, y, z])
+
+
 class Scene:
     """What a family fills: `material` draws a surface, `add`, `beam`, `block` and `scatter` place things.
 
     Attributes:
         rng: the scene's only source of chance.
         palette: the textures that materials are drawn from.
-        indoor: skylight comes through the walls, so that rooms aren't black.
+        look: the look that it belongs to.
+        indoor: light comes through windows and from lamps, and back from the walls.
         meshes: what may be placed, by name.
-        rows, shell: the instances of each mesh; the shell is what lets skylight in when `indoor`.
+        rows, shell: the instances of each mesh; the shell is what encloses an `indoor` scene.
         views: candidate cameras.
         centre, radius: the sphere, in metres, that shadow maps cover.
+        box: opposite corners of an `indoor` scene's hall, in metres.
         ground: height of the ground at (x, y).
     """
 
-    def __init__(self, rng: np.random.Generator, palette: Palette, indoor: bool = False) -> None:
-        self.rng, self.palette, self.indoor = rng, palette, indoor
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        palette: Palette,
+        indoor: bool = False,
+        look: Look = LOOKS["day"],
+    ) -> None:
+        self.rng, self.palette, self.indoor, self.look = rng, palette, indoor, look
         self.meshes: dict[str, Mesh] = dict(STATIC_MESHES)
         self.rows: Rows = {}
         self.shell: Rows = {}
         self.views: list[View] = []
-        self.light = daylight(rng)
+        self.light = look.light(rng)
         self.centre = np.zeros(3)
         self.radius = 40.0
+        self.box = np.array([[-1.0, -1, -1], [1, 1, 1]])
         self.ground: Callable[[float, float], float] = lambda x, y: 0.0
 
     def pick(self, *names: str) -> str:
@@ -132,13 +135,23 @@ class Scene:
         """
         rng = self.rng
         layer = int(rng.choice(self.palette.kinds[kind]))
-        t = rng.uniform(1 - tint, 1 + tint) * rng.uniform(1 - tint / 2, 1 + tint / 2, 3)
+        t = rng.uniform(1 - tint, 1 + tint) * rng.uniform(1 - tint / 4, 1 + tint / 4, 3)
         glossy = kind in GLOSSY and rng.random() < 0.6
         usual = (0.25, 0.5) if glossy else (0.7, 0.95)
         roughness = 1 - shine if shine is not None else rng.uniform(*usual)
         repeats = repeats if repeats is not None else rng.uniform(0.3, 1.2)
+        if kind in RAINED_ON and not self.indoor:
+            roughness *= 1 - self.look.wet * rng.random()
         metalness, bump = 0.6 if kind == "metal" else 0.0, 0.012 if kind in BUMPY else 0.0
         return Material(layer, (t[0], t[1], t[2]), repeats, roughness, metalness, bump)
+
+    def white(self, glow: float = 0.0) -> Material:
+        """Return white paint, or a lamp that glows."""
+        return self.material("white", 0.5, 0.3, 0.02)._replace(glow=glow)
+
+    def dark(self, shine: float = 0.2) -> Material:
+        """Return black rubber or plastic."""
+        return self.material("white", 0.5, shine, 0.02)._replace(tint=(0.03, 0.03, 0.033))
 
     def add(
         self,
@@ -158,8 +171,8 @@ class Scene:
     def add_many(self, mesh: str, matrices: Matrix, material: Material, shell: bool = False) -> None:
         """Place `mesh` once for each of `matrices` (n, 3, 4)."""
         n, m = len(matrices), material
-        look = np.array([*m.tint, m.layer, m.repeats, m.roughness, m.metalness, m.bump], np.float32)
-        rows = np.concatenate([matrices.reshape(n, 12).astype(np.float32), np.broadcast_to(look, (n, 8))], 1)
+        look = np.array([*m.tint, m.layer, m.repeats, m.roughness, m.metalness, m.bump, m.glow], np.float32)
+        rows = np.concatenate([matrices.reshape(n, 12).astype(np.float32), np.broadcast_to(look, (n, 9))], 1)
         (self.shell if shell else self.rows).setdefault(mesh, []).append(rows)
 
     def beam(self, a: ArrayLike, b: ArrayLike, thickness: float, material: Material) -> None:
@@ -191,31 +204,19 @@ class Scene:
         matrices[:, 2, 3] = [self.ground(float(x), float(y)) for x, y in xy]
         self.add_many(mesh, matrices, material)
 
-    def look(self, eye: ArrayLike, target: ArrayLike, jitter: float = 0.05) -> None:
-        """Add a view from `eye` towards `target`, off by about `jitter` radians; a phone's field of view."""
+    def aim(self, eye: ArrayLike, target: ArrayLike, jitter: float = 0.05) -> None:
+        """Add a view from `eye` towards `target`, off by about `jitter` radians.
+
+        Fields of view are those of phones and cameras; most pictures are held level, some are not.
+        """
         rng = self.rng
         e, d = np.asarray(eye, float), np.asarray(target, float) - np.asarray(eye, float)
         yaw = float(np.arctan2(-d[0], d[1]) + rng.normal() * jitter)
-        pitch = float(np.arctan2(d[2], np.hypot(d[0], d[1])) + rng.normal() * jitter)
-        fov = float(np.radians(np.clip(rng.normal(68, 15), 35, 100)))
-        self.views.append(View((e[0], e[1], e[2]), yaw, pitch, rng.normal() * 0.03, fov))
-
-
-def daylight(rng: np.random.Generator) -> Light:
-    """Draw a time of day: clear, hazy, overcast, golden, dusk."""
-    azimuth, cover = rng.uniform(0, 2 * np.pi), rng.random()
-    elevation = np.radians(rng.uniform(8, 70))
-    c = np.cos(elevation)
-    direction = np.array([c * np.sin(azimuth), c * np.cos(azimuth), np.sin(elevation)])
-    warm = np.clip(1.4 - np.degrees(elevation) / 30, 0, 1)
-    strength = 0.15 if cover > 0.75 else rng.uniform(0.7, 1.2)
-    sun = np.array([5.2, 4.8 - 1.2 * warm, 4.2 - 2.4 * warm]) * strength
-    grey = np.clip((cover - 0.5) * 2.5, 0, 1)
-    zenith = (1 - grey) * np.array([0.14, 0.30, 0.66]) * rng.uniform(0.7, 1.3) + grey * rng.uniform(0.5, 0.9)
-    blue = np.array([0.62 + 0.3 * warm, 0.74, 0.9 - 0.3 * warm])
-    horizon = (1 - grey) * blue + grey * rng.uniform(0.6, 1.0)
-    fog = float(rng.choice([0.0, 0.001, 0.003, 0.008], p=[0.45, 0.35, 0.15, 0.05]))
-    return Light(direction, sun, zenith, horizon, clouds=rng.uniform(0.1, 1.0), fog=fog)
+        tilt = jitter if rng.random() < 0.85 else 0.3
+        pitch = float(np.clip(np.arctan2(d[2], np.hypot(d[0], d[1])) + rng.normal() * tilt, -1.3, 1.1))
+        roll = rng.normal() * (0.02 if rng.random() < 0.85 else 0.15)
+        fov = rng.uniform(35, 100) if rng.random() < 0.6 else np.clip(rng.normal(66, 8), 35, 100)
+        self.views.append(View((e[0], e[1], e[2]), yaw, pitch, roll, float(np.radians(fov))))
 
 
 STATIC_MESHES: dict[str, Mesh] = {
@@ -233,6 +234,6 @@ def instances(rows: Rows) -> dict[str, NDArray[np.float32]]:
     """Stack each mesh's instance rows.
 
     Returns:
-        (n, 20) per mesh: matrix 12, tint 3, layer, repeats, roughness, metalness, bump.
+        (n, 21) per mesh: matrix 12, tint 3, layer, repeats, roughness, metalness, bump, glow.
     """
     return {name: np.concatenate(parts) for name, parts in rows.items()}

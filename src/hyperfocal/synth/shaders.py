@@ -1,11 +1,16 @@
 """The renderer's GLSL programs.
 
 Depth is dot(point − eye, forward) at the pixel centre. Colour is sun with shadow maps, skylight from up to
-`DIRECTIONS` shadow-mapped directions, up to `LAMPS` lamps, bumps, gloss and fog. The rows of an instance's
-matrix come as m0, m1, m2.
+`DIRECTIONS` shadow-mapped directions, up to `LAMPS` lamps, light that comes back from other surfaces, bumps,
+reflections and fog; its alpha is 1 on a surface and 0 in the sky. The rows of an instance's matrix come as
+m0, m1, m2.
+
+Returned light is irradiance to first order, E(n) = A + B·n, on a lattice over the scene: `returned_red`,
+`returned_green` and `returned_blue` hold (B, A). It is let through to the share of the shadow-mapped
+directions that a point can see. Reflections look up `around`, the panorama at the middle of the scene.
 """
 
-LAMPS, DIRECTIONS = 4, 24
+LAMPS, DIRECTIONS = 8, 24
 
 _PLACE = """
 in vec3 pos; in vec3 nrm; in vec4 m0; in vec4 m1; in vec4 m2;
@@ -17,14 +22,14 @@ COLOUR_VERTEX = (
     "#version 330\nuniform mat4 camera;"
     + _PLACE
     + """
-in vec4 look0; in vec4 look1;
+in vec4 look0; in vec4 look1; in float look2;
 out vec3 point; out vec3 normal; out vec3 local; out vec3 local_normal;
-flat out vec4 tint_layer; flat out vec4 surface;
+flat out vec4 tint_layer; flat out vec4 surface; flat out float glow;
 void main() {
   mat3 m = turn();
   vec3 s = vec3(length(m[0]), length(m[1]), length(m[2]));
   point = place(); local = pos * s; local_normal = nrm / s; normal = m * (nrm / (s * s));
-  tint_layer = look0; surface = look1;
+  tint_layer = look0; surface = look1; glow = look2;
   gl_Position = camera * vec4(point, 1.0);
 }"""
 )
@@ -46,13 +51,14 @@ void main() { depth = dot(point - eye, forward); }"""
 
 COLOUR = f"""#version 330
 in vec3 point; in vec3 normal; in vec3 local; in vec3 local_normal;
-flat in vec4 tint_layer; flat in vec4 surface;
+flat in vec4 tint_layer; flat in vec4 surface; flat in float glow;
 out vec4 colour;
 uniform sampler2DArray textures; uniform sampler2DShadow sun_map, wide_map, sky_map, lamp_map;
 uniform mat4 sun_matrix, wide_matrix, sky_matrix[{DIRECTIONS}], lamp_matrix[{LAMPS}];
 uniform vec4 sky_direction[{DIRECTIONS}]; uniform vec3 sky_colour[{DIRECTIONS}], lamp_at[{LAMPS}];
-uniform int sky_count, lamp_count; uniform float sky_cells;
-uniform vec3 eye, sun_direction, sun_colour, lamp_colour, ambient, fog_colour; uniform float fog;
+uniform sampler2D around; uniform sampler3D returned_red, returned_green, returned_blue;
+uniform int sky_count, lamp_count; uniform float sky_cells, grain_layer, fog;
+uniform vec3 eye, sun_direction, sun_colour, lamp_colour, fog_colour, lattice_low, lattice_size;
 
 float lit(sampler2DShadow map, vec3 q, float texel) {{
   float sum = 0.0;
@@ -69,6 +75,9 @@ void main() {{
   vec2 uv = a.z >= a.x && a.z >= a.y ? local.xy
     : a.x >= a.y ? vec2(local.y, -local.z) : vec2(local.x, -local.z);
   vec3 texel = texture(textures, vec3(uv * surface.x, tint_layer.w)).rgb;
+  float mottle = texture(textures, vec3(uv * (surface.x * 9.0 + 1.0), grain_layer)).r - 0.5;
+  float bright = texel.r;
+  texel *= 1.0 + mottle * (surface.w > 0.0 ? 0.35 : 0.08);
   vec3 albedo = clamp(pow(texel, vec3(2.2)) * tint_layer.rgb, 0.0, 0.95);
   if (surface.w > 0.0) {{  // bumps from the texture's brightness (Mikkelsen's surface gradient)
     float h = dot(texel, vec3(0.333));
@@ -77,7 +86,7 @@ void main() {{
     vec3 b = abs(det) * n - sign(det) * surface.w * (dFdx(h) * r1 + dFdy(h) * r2);
     if (dot(b, b) > 1e-20 && !any(isnan(b))) n = normalize(b);
   }}
-  vec3 light = ambient * (0.75 + 0.25 * n.z);
+  vec3 light = vec3(0.0); float open = 0.0, all_round = 0.001;
   for (int i = 0; i < sky_count; i++) {{
     float c = dot(n, sky_direction[i].xyz);
     if (c > 0.0) {{
@@ -85,9 +94,17 @@ void main() {{
       bool inside = all(greaterThan(q.xy, vec2(0.003))) && all(lessThan(q.xy, vec2(0.997)));
       vec2 cell = vec2(mod(sky_direction[i].w, sky_cells), floor(sky_direction[i].w / sky_cells));
       vec3 at = vec3((q.xy + cell) / sky_cells, q.z - 0.0012);
-      light += sky_colour[i] * c * (inside ? texture(sky_map, at) : 1.0);
+      float seen = inside ? texture(sky_map, at) : 1.0;
+      light += sky_colour[i] * c * seen; open += c * seen; all_round += c;
     }}
   }}
+  open = mix(1.0, open / all_round, smoothstep(-0.6, 0.0, n.z));  // from below nothing is known
+  vec3 cell_at = (point - lattice_low) / lattice_size;
+  vec4 unit = vec4(n, 1.0);
+  vec4 red = texture(returned_red, cell_at), green = texture(returned_green, cell_at);
+  vec4 blue = texture(returned_blue, cell_at);
+  vec3 mean = vec3(red.w, green.w, blue.w);
+  light += max(vec3(dot(red, unit), dot(green, unit), dot(blue, unit)), 0.15 * mean) * mix(0.25, 1.0, open);
   float sun = max(dot(n, sun_direction), 0.0);
   if (sun > 0.0) {{
     vec3 q = (sun_matrix * vec4(point + n * 0.015, 1.0)).xyz * 0.5 + 0.5;
@@ -118,10 +135,13 @@ void main() {{
       shine += e * f0 * pow(max(dot(n, normalize(v + d)), 0.0), gloss) * (gloss + 8.0) / 25.0;
     }}
   }}
-  float rim = pow(1.0 - max(dot(n, v), 0.0), 5.0);
-  shine += (f0 + (1.0 - f0) * rim * (1.0 - surface.y) * 0.6) * (1.0 - surface.y)
-    * mix(ambient, fog_colour, smoothstep(-0.1, 0.4, reflect(-v, n).z)) * 0.6;
+  vec3 d = reflect(-v, n);
+  vec2 at = vec2(atan(d.x, d.y) / 6.2831853 + 0.5, asin(clamp(d.z, -1.0, 1.0)) / 3.1415927 + 0.5);
+  float smooth_part = 1.0 - surface.y;
+  vec3 fresnel = f0 + max(vec3(smooth_part) - f0, 0.0) * pow(1.0 - max(dot(n, v), 0.0), 5.0);
+  shine += textureLod(around, at, surface.y * 8.0).rgb * fresnel * smooth_part * mix(0.3, 1.0, open);
   vec3 seen = albedo * (1.0 - 0.7 * surface.z) * light / 3.14159 + shine;
+  seen += albedo * glow * smoothstep(0.73, 0.87, bright);
   colour = vec4(mix(fog_colour, seen, exp(-length(eye - point) * fog)), 1.0);
 }}"""
 
@@ -150,5 +170,5 @@ void main() {
     float m = smoothstep(0.75 - 0.5 * clouds, 1.1 - 0.5 * clouds, a) * smoothstep(0.01, 0.2, d.z);
     c = mix(c, vec3(dot(horizon, vec3(0.333))) * (0.7 + a) + sun_colour * 0.03, m * 0.85);
   }
-  colour = vec4(c, 1.0);
+  colour = vec4(c, 0.0);
 }"""

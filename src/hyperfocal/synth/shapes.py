@@ -257,6 +257,37 @@ def tuft(rng: np.random.Generator, blades: int = 24) -> Mesh:
     return merge(*parts)
 
 
+def fern(rng: np.random.Generator, fronds: int) -> Mesh:
+    """Return arching fronds with leaflets on both sides, about unit height, foot at the origin."""
+    parts: list[Mesh] = []
+    t = np.linspace(0.15, 1, 15)[:, None]
+    for angle in np.arange(fronds) * 2.4 + rng.normal(size=fronds) * 0.3:
+        out = np.array([np.cos(angle), np.sin(angle), 0.0])
+        across = np.array([-np.sin(angle), np.cos(angle), 0.0])
+        reach, height = rng.uniform(0.3, 0.7), rng.uniform(0.6, 1.2)
+        spine = out * reach * t + np.array([0, 0, 1.0]) * height * (t - 0.55 * t**2.5)
+        parts.append(tube(spine, np.linspace(0.008, 0.002, 15), 4))
+        for side in (-1, 1):
+            tip = spine + (across * side + out * 0.5) * 0.24 * np.sin(np.pi * t**0.7) + [0, 0, -0.02]
+            corners = np.stack([spine, spine + out * 0.03 + (tip - spine) * 0.4, tip, (spine + tip) / 2], 1)
+            faces = np.arange(15)[:, None, None] * 4 + np.array([[0, 1, 2], [0, 2, 3]])[None]
+            parts.append(_mesh(corners, faces))
+    return merge(*parts)
+
+
+def ridge(rng: np.random.Generator, n: int = 97) -> Mesh:
+    """Return a mountain range on the unit square about the origin, at most of unit height, 0 at its border."""
+    x, y = np.meshgrid(np.linspace(-0.5, 0.5, n), np.linspace(-0.5, 0.5, n))
+    heights = np.zeros((n, n))
+    for octave in range(7):
+        k = 2.5 * 2**octave * rng.normal(size=2)
+        bend = 0.12 * np.sin(6 * (x * k[1] - y * k[0]) / np.hypot(*k) + rng.uniform(0, 6))
+        wave = np.sin(2 * np.pi * (x * k[0] + y * k[1]) + 6 * bend + rng.uniform(0, 6))
+        heights += 0.45**octave * (1 - np.abs(wave)) ** 0.7
+    heights *= np.clip(1 - (4 * (x * x + y * y)), 0, 1) ** 1.3
+    return terrain((heights / heights.max()).astype(np.float32), 1.0)
+
+
 def rock(rng: np.random.Generator, roughness: float = 0.25) -> Mesh:
     """Return a lumpy stone of about unit size centred on the origin."""
     ball = sphere(28)

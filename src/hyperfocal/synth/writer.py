@@ -2,7 +2,7 @@
 
 `<root>/0000F/{Image0,Disp0,Extrinsics0,Extrinsics1}/NNNNN.{png,npy,txt}`, F = number of the scene family.
 Disparity is float32 pixels, 0 where there is no surface; depth = focal · baseline / disparity. `stereo` adds
-Image1 and Disp1.
+Image1 and Disp1. A file of Extrinsics holds the 3×3 intrinsics and the 3×4 world-to-camera matrix.
 """
 
 import multiprocessing as mp
@@ -23,6 +23,7 @@ from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.synth import families
 from hyperfocal.synth.families import FAMILIES, PALETTE_SHARED_BY
+from hyperfocal.synth.looks import LOOKS
 from hyperfocal.synth.renderer import Renderer, camera_axes
 from hyperfocal.synth.scene import VIEWS, Scene, View
 
@@ -45,6 +46,7 @@ class Job:
         passes: drawings averaged for a picture, each with its own offset within the pixel.
         stereo: also the right picture and its disparity.
         family: only this scene family.
+        look: a key of `looks.LOOKS`.
 
     Raises:
         HyperfocalError: one of them is out of range.
@@ -60,12 +62,15 @@ class Job:
     passes: int = 2
     stereo: bool = False
     family: str | None = None
+    look: str = "day"
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise HyperfocalError(f"split {self.split!r}: one of {', '.join(SPLITS)}")
         if self.family is not None and self.family not in FAMILIES:
             raise HyperfocalError(f"scene family {self.family!r}: one of {', '.join(FAMILIES)}")
+        if self.look not in LOOKS:
+            raise HyperfocalError(f"look {self.look!r}: one of {', '.join(LOOKS)}")
         if self.frames < 1:
             raise HyperfocalError(f"{self.frames} frames: at least 1")
         if not 32 <= min(self.width, self.height) <= max(self.width, self.height) <= 16384:
@@ -133,10 +138,10 @@ def _render_scene(task: tuple[Job, int]) -> list[str]:
     names = [f"{k:05d}" for k in range(first, min(first + job.views, job.frames))]
     if all(_is_whole(job, folder, name) for name in names):
         return names
-    renderer, scene = _renderer(), families.build(seed, job.family)
+    renderer, scene = _renderer(), families.build(seed, job.family, job.look)
     large = job.width * job.height > 1_000_000
-    renderer.load(scene, 16 if large else 12, 4096 if large else 2048)
-    exposures = np.exp(np.random.default_rng([seed, 2]).normal(0, 0.25, job.views))
+    renderer.load(scene, 24 if large else 16, 4096 if large else 2048)
+    exposures = np.exp(np.random.default_rng([seed, 2]).normal(0, 0.3, job.views))
     good = good_views(renderer, scene, job.views)[: len(names)]
     for name, view, exposure in zip(names, good, exposures, strict=False):
         if not _is_whole(job, folder, name):
