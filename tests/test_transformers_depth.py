@@ -1,6 +1,7 @@
 """Depth models of the transformers library: as coarse networks, and in front of our refiner (`--base`)."""
 
 import json
+import sys
 from dataclasses import asdict
 
 import numpy as np
@@ -314,3 +315,10 @@ def test_predict_aligns_a_relative_base(predict, models, monkeypatch):
     monkeypatch.setattr("hyperfocal.external.aligned", lambda inverse, metres: metres)  # of random weights
     result = predict("--base", models["dpt"], "--align")
     assert result.exit_code == 0, result.stderr
+
+
+def test_without_the_library_one_line_says_how_to_get_it(predict, models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    result = predict("--base", models["glpn"], "--quiet")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("transformers is missing: pip install 'hyperfocal[transformers]'\n")
