@@ -194,6 +194,29 @@ class TestLooks:
             changed += np.abs(seen - plain).mean() > 0.02
         assert changed > 15
 
+    def test_a_vignette_darkens_corners_only(self):
+        grey = np.full((41, 61, 3), 200, np.uint8)
+        look = augment.Look(np.float32(np.arange(256) / 255).repeat(3).reshape(256, 1, 3), 1.0, 0.5)
+        lit = look(grey) / np.float32(200 / 255)
+        assert lit[20, 30].mean() == pytest.approx(1, abs=1e-3)
+        assert lit[0, 0].mean() == pytest.approx(0.5, abs=0.03)
+        assert (np.diff(lit[20, 30:, 0]) <= 0).all()
+
+    def test_sensors_and_files_leave_their_marks_and_depend_on_the_generator_alone(self):
+        """Of a flat field and an edge: noise grows with light, blur and JPEG spread the edge."""
+        image = np.full((64, 96, 3), 0.2, np.float32)
+        image[:, 50:] = 0.8
+        noisy = blurred = untouched = 0
+        for seed in range(80):
+            seen = augment.degrade(image.copy(), np.random.default_rng(seed))
+            np.testing.assert_array_equal(seen, augment.degrade(image.copy(), np.random.default_rng(seed)))
+            untouched += np.array_equal(seen, image)
+            noisy += seen[:, 70:].std() > 1.2 * seen[:, :30].std() > 1e-3
+            blurred += abs(seen[:, 50].mean() - seen[:, 60:80].mean()) > 0.03
+        assert 10 < noisy < 60
+        assert 5 < blurred < 40
+        assert 5 < untouched < 40
+
 
 def whole_crops(folder: Path, seed: int = 0) -> batches.WholeCrops:
     reader = UnrealStereo4K(folder)

@@ -1,6 +1,10 @@
-"""Scoring: of folders of maps, of a model on data, and the tables that come out."""
+"""Scoring: of folders of maps, of models on data, and the tables and pages that come out."""
 
+import csv
 import json
+import os
+import re
+from pathlib import Path
 
 import numpy as np
 import OpenEXR
@@ -8,21 +12,23 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import layouts
 from frames import write_frames
 from hyperfocal.cli import app
 from hyperfocal.data.folder import Folder
 from hyperfocal.data.kinds import open_data
 from hyperfocal.depthmap.formats import READERS
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.evaluate.maps import (
-    Truth,
-    find_map,
-    folder_truths,
-    read_prediction,
-    save_pictures,
-    score_maps,
-)
-from hyperfocal.evaluate.score import means, score_image
+from hyperfocal.evaluate import models
+from hyperfocal.evaluate.maps import MapFolder, read_prediction
+from hyperfocal.evaluate.models import ModelRun
+from hyperfocal.evaluate.panel import CELL, UNKNOWN, error_picture, panel
+from hyperfocal.evaluate.profile import Profiles
+from hyperfocal.evaluate.report import Report
+from hyperfocal.evaluate.score import means, score, score_image
+from hyperfocal.evaluate.table import best, cells, markdown
+from hyperfocal.evaluate.truth import Truth, Truths, data_truths, find_map, folder_truths
+from hyperfocal.metrics.consistency import consistency_boxes
 from tiny_model import tiny_model
 
 TRUTH = np.full((40, 60), 8.0, np.float32)
@@ -30,14 +36,14 @@ TRUTH[10:30, 20:40] = 4.0  # contours on all four sides: each direction is a qua
 
 
 def test_the_truth_itself_scores_perfectly():
-    scores = score_image(TRUTH, TRUTH, None)
+    scores = score_image(TRUTH, Truth("", TRUTH))
     assert scores["abs_rel"] == scores["rmse"] == scores["see"] == 0
     assert scores["delta1"] == scores["boundary_f1"] == 1
 
 
 def test_a_wrong_scale_counts_unless_aligned():
-    wrong = score_image(TRUTH * 2, TRUTH, None)
-    aligned = score_image(TRUTH * 2, TRUTH, None, alignment="median")
+    wrong = score_image(TRUTH * 2, Truth("", TRUTH))
+    aligned = score_image(TRUTH * 2, Truth("", TRUTH), alignment="median")
     assert wrong["abs_rel"] == pytest.approx(1.0)
     assert aligned["abs_rel"] == pytest.approx(0.0, abs=1e-6)
 
@@ -46,7 +52,7 @@ def test_a_blurred_edge_costs_edge_metrics():
     blurred = TRUTH.copy()
     for column in range(16, 24):
         blurred[10:30, column] = blurred[10:30, 59 - column] = 8 - 4 * (column - 15) / 9
-    scores = score_image(blurred, TRUTH, None)
+    scores = score_image(blurred, Truth("", TRUTH))
     assert scores["see"] > 0.1
     assert scores["boundary_f1"] < 0.8
 
@@ -54,14 +60,35 @@ def test_a_blurred_edge_costs_edge_metrics():
 def test_sky_is_no_error_of_depth_but_its_contour_counts():
     with_sky = TRUTH.copy()
     with_sky[:10] = np.inf
-    scores = score_image(with_sky, with_sky, None)
+    scores = score_image(with_sky, Truth("", with_sky))
     assert scores["abs_rel"] == 0
-    assert score_image(TRUTH, with_sky, None)["boundary_f1"] < scores["boundary_f1"] == 1
+    assert score_image(TRUTH, Truth("", with_sky))["boundary_f1"] < scores["boundary_f1"] == 1
 
 
+@pytest.mark.filterwarnings("error")
 def test_means_leave_out_images_without_a_value():
-    rows = [{"tiling": "none", "alignment": "none", "see": v} for v in (1.0, float("nan"), 3.0)]
-    assert means(rows) == [{"tiling": "none", "alignment": "none", "see": 2.0, "images": 3.0}]
+    nan = float("nan")
+    rows = [
+        {
+            "tiling": "none",
+            "alignment": "none",
+            "see": see,
+            "d3r": nan,
+            "seconds": seconds,
+            "peak_rss_mb": peak,
+        }
+        for see, seconds, peak in ((1.0, 3.0, 10.0), (nan, 4.0, 30.0), (3.0, 50.0, 20.0))
+    ]
+    (row,) = means(rows, ("tiling", "alignment"))
+    assert np.isnan(row.pop("d3r"))  # nowhere a value, and no warning
+    assert row == {
+        "tiling": "none",
+        "alignment": "none",
+        "see": 2,
+        "seconds": 4,
+        "peak_rss_mb": 30,
+        "images": 3,
+    }
 
 
 def test_folder_reads_pairs_and_holes(tmp_path):
@@ -169,19 +196,21 @@ def test_disparity_is_in_pixels_in_a_png_too(tmp_path):
 
 
 def test_a_picture_that_cannot_be_saved_is_one_line(tmp_path):
-    save_pictures(tmp_path / "pictures")("scene/00001", "none", TRUTH)
-    with Image.open(tmp_path / "pictures/scene_00001_none.png") as picture:
-        assert picture.size == (60, 40)
-    (tmp_path / "file").touch()
+    report, source = Report(tmp_path), MapFolder("peer", tmp_path)
+    report.add(source, Truth("scene/00001", TRUTH), TRUTH)
+    with Image.open(tmp_path / "pictures/scene_00001__peer.jpg") as picture:
+        assert picture.width > 2 * CELL
+    (tmp_path / "file").mkdir()
+    (tmp_path / "file/pictures").touch()
     with pytest.raises(HyperfocalError, match="cannot be written"):
-        save_pictures(tmp_path / "file")("a", "none", TRUTH)
+        Report(tmp_path / "file").add(source, Truth("a", TRUTH), TRUTH)
 
 
 def test_one_map_does_not_serve_two_frames(tmp_path):
     np.save(tmp_path / "00000.npy", TRUTH)
     truths = [Truth(f"{scene}/00000", TRUTH, None) for scene in ("a", "b")]
     with pytest.raises(HyperfocalError, match="for a/00000 or b/00000"):
-        list(score_maps(tmp_path, truths, ["none"]))
+        list(score(MapFolder("peer", tmp_path), truths, ["none"]))
 
 
 def test_command_puts_models_and_other_programs_into_one_table(tmp_path):
@@ -225,17 +254,191 @@ def test_command_refuses_two_maps_of_one_name_and_unknown_alignments(tmp_path):
     assert "scale-shift" in affine.output
 
 
-def test_command_scores_a_model_and_writes_a_report(tmp_path):
-    write_frames(tmp_path / "data", 1)
+def test_command_compares_models_and_writes_a_report(tmp_path):
+    write_frames(tmp_path / "data", 2, size=(128, 160))
     tiny_model().save_pretrained(tmp_path / "model")
-    data = f"unrealstereo4k:{tmp_path / 'data'}"
+    tiny_model(refiner=None).save_pretrained(tmp_path / "coarse")
     report = tmp_path / "report"
-    arguments = ["evaluate", "--model", str(tmp_path / "model"), "--data", data, "--report", str(report)]
+    named = (f"base={tmp_path / 'coarse'}", tmp_path / "nowhere", tmp_path / "model")
+    options = [word for name in named for word in ("--model", name)]
+    options += [
+        "--data",
+        f"unrealstereo4k:{tmp_path / 'data'}",
+        "--limit",
+        1,
+        "--tiling",
+        "2x2",
+        "--also",
+        "ce,d3r",
+    ]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, [*options, "--report", report])])
+    assert result.exit_code == 1  # one of the three models isn't there; the others are scored
+    assert "nowhere" in result.stderr
+    with (report / "images.csv").open(newline="") as file:
+        rows = {(Path(row["model"]).name, row["alignment"]): row for row in csv.DictReader(file)}
+    assert rows.keys() == {(m, a) for m in ("base", "model") for a in ("none", "median")}
+    for row in rows.values():
+        assert {float(row[key]) > 0 for key in ("ce", "seconds", "gflop", "peak_rss_mb", "abs_rel")} == {True}
+        assert float(row["d3r"]) >= 0
+    costs = [float(rows[name, "none"]["gflop"]) for name in ("base", "model")]
+    assert costs[0] < costs[1]
+    page = (report / "index.html").read_text()
+    links = set(re.findall(r"(?:src|href)='?([^' >]+)", page))
+    assert {"errors.png", "cost.png"} < links
+    assert all((report / link).is_file() for link in links)
+    assert "licence Apache-2.0" in page
+    assert "truth of 0.001–80 m counts" in page
+    assert (report / "report.md").read_text().count("\n| ") == 1 + 4
+    with (report / "edges.csv").open(newline="") as file:
+        assert sum(int(row["pixels"]) for row in csv.DictReader(file)) > 0
+
+
+def ended(*_):
+    """As if the system had ended the process."""
+    os._exit(9)
+
+
+def test_a_model_whose_process_is_ended_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "_load", ended)
+    with pytest.raises(HyperfocalError, match="for want of memory"):
+        list(score(ModelRun("nano", "nano", "none"), [Truth("a", TRUTH)]))
+
+
+def test_tiles_of_ce_see_the_whole_photo_or_are_photos_of_their_own():
+    photo = np.random.default_rng(0).integers(0, 256, (128, 160, 3), np.uint8)
+    boxes, _ = consistency_boxes(128, 160)
+    refined = tiny_model().predict_tiles(photo, boxes, focal_px=100)
+    assert refined.shape == (16, 32, 40)
+    again = tiny_model().predict_tiles(photo, boxes[5:6], focal_px=100)
+    assert np.array_equal(again[0], refined[5])
+    coarse = tiny_model(refiner=None)
+    alone = coarse.predict_tiles(photo, boxes[:1], focal_px=100)
+    crop = photo[boxes[0].slices]
+    assert np.array_equal(alone[0], coarse.predict(crop, focal_px=100).metres)
+
+
+def test_truths_are_limited_evenly_read_again_and_keep_the_pairs_of_d3r():
+    read = []
+
+    def one(index):
+        read.append(index)
+        return Truth(str(index), TRUTH)
+
+    truths = Truths(9, one, limit=3, with_pairs=True)
+    assert [truth.name for truth in truths] == ["0", "4", "8"]
+    (first, _, _), (again, _, _) = list(truths), list(truths)
+    assert first.pairs is again.pairs
+    assert read == [0, 4, 8] * 3
+    assert len(Truths(2, one, limit=5)) == 2
+
+
+def test_each_program_may_have_its_own_unit(tmp_path):
+    for folder, suffix, scale in (("a", ".png", 1), ("b", ".npy", 100), ("gt", ".npy", 1)):
+        (tmp_path / folder).mkdir()
+        WRITERS[suffix](tmp_path / folder / f"x{suffix}", TRUTH * np.float32(scale))
+    options = ["--gt", tmp_path / "gt", "--pred", tmp_path / "a", "--pred", f"cm={tmp_path / 'b'}", "--json"]
+    options += ["--align", "none", "--pred-unit", 1 / 256]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, options), "--pred-unit", "cm=0.01"])
+    assert [row["abs_rel"] for row in json.loads(result.stdout)] == pytest.approx([0, 0], abs=1e-6)
+    wrong = CliRunner().invoke(app, ["evaluate", *map(str, options), "--pred-unit", "mm=0.001"])
+    assert wrong.exit_code == 2
+    assert "no --pred is named mm" in wrong.output
+
+
+def test_json_says_null_where_there_is_no_number(tmp_path):
+    for folder in ("pred", "gt"):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "a.npy", np.full((40, 60), 100, np.float32))  # all beyond 80 m
+    options = ["--pred", tmp_path / "pred", "--gt", tmp_path / "gt", "--json"]
+    result = CliRunner().invoke(app, ["evaluate", *map(str, options)])
+    assert json.loads(result.stdout, parse_constant=pytest.fail)[0]["abs_rel"] is None
+
+
+def test_maps_of_disparity_are_aligned_in_disparity_and_not_otherwise(tmp_path):
+    holed = TRUTH.copy()
+    holed[:3] = 0
+    np.save(tmp_path / "a.npy", np.float32(5) + 40 / TRUTH)
+    source = MapFolder("MiDaS", tmp_path, disparity=True)
+    (row,) = score(source, [Truth("a", holed)], ["none", "scale"])
+    assert row["alignment"] == "disparity"
+    assert row["abs_rel"] == pytest.approx(0, abs=1e-4)
+
+
+def test_cityscapes_gets_its_own_protocol(tmp_path):
+    layouts.cityscapes(tmp_path)
+    (truth,) = data_truths(open_data(f"cityscapes:{tmp_path}"))
+    assert truth.segmentation is not None
+    scores = score_image(truth.metres, truth, max_depth=250)
+    assert {"cityscapes_rmse", "cityscapes_f1", "cityscapes_edge_accuracy"} < scores.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("kitti", "0.001–80 m counts, in rows 40.8–99.2 % and columns 3.6–96.4 %"),
+        ("nyuv2", "0.001–10 m counts, in rows 9.4–98.1 % and columns 6.4–93.9 %"),
+        ("cityscapes", "0.001–250 m counts, in rows 0.0–75.0 % and columns 6.2–93.8 %"),
+        ("scannetpp", "0.001–10 m counts; "),
+    ],
+)
+def test_command_says_which_truth_counts_for_each_kind(tmp_path, kind, words):
+    getattr(layouts, kind)(tmp_path / "data")
+    (tmp_path / "pred").mkdir()
+    arguments = ["evaluate", "--data", f"{kind}:{tmp_path / 'data'}", "--pred", str(tmp_path / "pred")]
     result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0, result.output
-    assert (report / "report.md").read_text().count("\n") == 2 + 4  # head, rule, 2 tilings × 2 alignments
-    assert len((report / "images.csv").read_text().splitlines()) == 1 + 4
-    assert len(list((report / "pictures").glob("*.png"))) == 2
+    assert result.exit_code == 1  # the folder is empty
+    assert words in " ".join(result.stderr.split())
+
+
+def test_the_error_picture_says_which_way():
+    truth = TRUTH.copy()
+    truth[0] = 0
+    near, right, far = (
+        error_picture(TRUTH * np.float32(k), truth)[20, 30].astype(int) for k in (0.8, 1, 1.25)
+    )
+    assert near[2] > near[0]
+    assert far[0] > far[2]
+    assert right.min() > 240
+    assert (error_picture(TRUTH, truth)[0] == UNKNOWN).all()
+
+
+def test_a_large_frame_is_shown_whole_and_pixel_by_pixel():
+    large = np.kron(TRUTH, np.ones((20, 20), np.float32))
+    photo = np.zeros((*large.shape, 3), np.uint8)
+    shown = panel(Truth("a", large, image=photo), large)
+    small = panel(Truth("a", TRUTH), TRUTH)
+    assert shown.shape[1] == 4 * CELL + 12
+    assert small.shape[1] == 3 * CELL + 8
+    assert shown.shape[0] > 1.8 * small.shape[0]
+
+
+def test_profiles_tell_errors_at_edges_from_others():
+    wrong = TRUTH.copy()
+    edges = Truth("", TRUTH).edges(TRUTH > 0)
+    wrong[edges] *= 1.5
+    profiles = Profiles()
+    profiles.add(Truth("", TRUTH), wrong)
+    assert profiles.edge.means[0] == pytest.approx(0.5)
+    assert np.nanmax(profiles.edge.means[1:]) == 0
+    assert profiles.edge.pixels[0] == edges.sum()
+    assert profiles.edge.pixels.sum() == profiles.depth.pixels.sum() == TRUTH.size
+
+
+def test_the_table_leaves_empty_columns_out_and_marks_the_best():
+    rows = [
+        {
+            "model": name,
+            "tiling": "",
+            "alignment": "none",
+            "abs_rel": error,
+            "delta1": share,
+            "ce": float("nan"),
+        }
+        for name, error, share in (("a", 0.1, 0.8), ("b", 0.2, float("nan")))
+    ]
+    assert cells(rows)[0] == ["model", "tiling", "alignment", "AbsRel ↓", "δ1 ↑"]
+    assert best(rows) == {(0, 3)}
+    assert markdown(rows).splitlines()[-1] == "| b | – | none | 0.2000 | – |"
 
 
 def evaluate_without_a_model(monkeypatch, tmp_path, *arguments):
@@ -282,7 +485,7 @@ def test_a_report_that_cannot_be_written_is_one_line(tmp_path):
     result = CliRunner().invoke(app, ["evaluate", *options])
     assert result.exit_code == 1
     assert "report.md: cannot be written: " in result.stderr
-    assert [path.name for path in (tmp_path / "report").iterdir()] == ["report.md"]
+    assert not list((tmp_path / "report").glob(".*"))  # no half of it
 
 
 def test_command_refuses_half_a_question():

@@ -82,7 +82,7 @@ def test_published_entries_must_fit():
     refiner, published = with_seeded_base(), published_fusion()
     base = {"coarse_branch.core.x": torch.ones(1)}
     assert patchrefiner_state(published | base, refiner).keys() == refiner.state_dict().keys()
-    with pytest.raises(HyperfocalError, match=r"unknown entry: refiner_fusion_model\.mystery"):
+    with pytest.raises(HyperfocalError, match=r"nobody knows: refiner_fusion_model\.mystery"):
         patchrefiner_state(published | {"refiner_fusion_model.mystery": torch.ones(1)}, refiner)
     del published["refiner_fusion_model.final_conv.weight"]
     with pytest.raises(HyperfocalError, match=r"1 missing \(f2c\.final\.weight\)"):

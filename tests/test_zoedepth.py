@@ -65,7 +65,7 @@ def test_published_entries_are_all_used_once_or_known_to_be_unused(published_siz
 def test_an_older_state_with_computed_indices_is_taken_and_an_unknown_entry_is_not(published_size):
     index = {"core.core.pretrained.model.blocks.0.attn.relative_position_index": torch.empty(577, 577)}
     assert base_network_state(shapes() | index, published_size)
-    with pytest.raises(HyperfocalError, match=r"unknown entry: core\.core\.other"):
+    with pytest.raises(HyperfocalError, match=r"nobody knows: core\.core\.other"):
         base_network_state(shapes() | {"core.core.other": torch.empty(1)}, published_size)
 
 

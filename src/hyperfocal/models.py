@@ -9,17 +9,18 @@ import difflib
 import fnmatch
 import os
 from collections.abc import Callable, Iterable
-from importlib import resources
+from importlib import resources, util
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hyperfocal.checkpoints.config import ModelConfig
 from hyperfocal.checkpoints.directory import read_config
-from hyperfocal.coarse import depth_anything
+from hyperfocal.coarse import depth_anything, depth_anything_v2
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine import patchrefiner_v2
 
 BUNDLED = ("nano",)  # directories under weights/
+ABLATED = "zoedepth"  # the base network of the papers' ablations
 
 
 class Base(NamedTuple):
@@ -43,12 +44,24 @@ def _depth_anything(size: str, licence: str) -> Base:
     return Base({"kind": "depth_anything", **network}, (392, 518), (*[network["width"]] * 5, 32), licence)
 
 
+def _depth_anything_v2(size: str, licence: str) -> Base:
+    network = depth_anything_v2.paper(size)
+    width = network["width"]
+    return Base({"kind": "depth_anything_v2", **network}, (448, 448), (*[width] * 5, width // 2), licence)
+
+
 BASES: dict[str, Base] = {
     "zoedepth": Base({"kind": "zoedepth"}, (384, 512), (*[256] * 5, 32), "MIT"),
     "da-vits": _depth_anything("vits", "Apache-2.0"),
     "da-vitb": _depth_anything("vitb", "Apache-2.0"),
     "da-vitl": _depth_anything("vitl", "Apache-2.0"),
+    "da2-vits": _depth_anything_v2("vits", "Apache-2.0"),
+    "da2-vitb": _depth_anything_v2("vitb", "CC-BY-NC-4.0"),
+    "da2-vitl": _depth_anything_v2("vitl", "CC-BY-NC-4.0"),
+    "densedepth": Base({"kind": "dense_depth"}, (384, 512), (2208, 1104, 552, 276, 138, 32), "GPL-3.0-only"),
 }
+if util.find_spec("transformers"):  # of which it is made
+    BASES["depth-pro"] = Base({"kind": "depth_pro"}, (1536, 1536), (*[256] * 5, 32), "LicenseRef-Apple-AMLR")
 
 
 class Family(NamedTuple):
@@ -81,22 +94,30 @@ def _patchfusion(base: Base) -> dict[str, Any]:
     return {"kind": "patchfusion", "base": base.network, "size": base.size}
 
 
+def _patchfusion_cvpr(base: Base) -> dict[str, Any]:
+    return {"kind": "patchfusion_cvpr", "base": base.network, "size": base.size}
+
+
 FAMILIES: dict[str, Family] = {
+    "patchfusion": Family("PatchFusion, published main branch", _patchfusion),
+    "patchfusion-cvpr": Family("PatchFusion as behind the paper's numbers", _patchfusion_cvpr),
+    "prv1": Family("PatchRefiner (V1)", _prv1),
     "prv2-m": _prv2("MobileNetV4-S"),
     "prv2-e": _prv2("EfficientNet-B5", "E"),
     "prv2-c": _prv2("ConvNeXt-L", "C"),
+}
+ABLATIONS: dict[str, Family] = {
     "prv2-m-f2c": _prv2("ablations 1 and 3: F2C alone", c2f_widths=None),
     "prv2-m-heavy": _prv2("ablation 2: heavy F2C alone", c2f_widths=None, heavy=True),
     "prv2-m-ungated": _prv2("ablation 6: C2F without denoising units", denoise="none"),
     "prv2-m-fused": _prv2("ablation 7: C2F with PatchRefiner's fusion", denoise="fuse"),
-    "prv1": Family("PatchRefiner (V1)", _prv1),
-    "patchfusion": Family("PatchFusion, published main branch", _patchfusion),
 }
 
 
 def names() -> tuple[str, ...]:
-    """Return all names: the bundled models, the base networks, and every family on every base."""
-    return (*BUNDLED, *BASES, *(f"{family}-{base}" for base in BASES for family in FAMILIES))
+    """Return all names: the bundled models, the base networks, every family on every base, the ablations."""
+    systems = [f"{family}-{base}" for base in BASES for family in FAMILIES]
+    return (*BUNDLED, *BASES, *systems, *(f"{family}-{ABLATED}" for family in ABLATIONS))
 
 
 def matching(patterns: Iterable[str]) -> list[str]:
@@ -119,7 +140,7 @@ def published(name: str) -> ModelConfig | None:
     if name in BASES:
         base = BASES[name]
         return _config(base, base.size, None, f"the base network {name} alone")
-    for key, family in FAMILIES.items():
+    for key, family in (FAMILIES | ABLATIONS).items():
         on = name.removeprefix(f"{key}-")
         if on != name and on in BASES:
             base = BASES[on]

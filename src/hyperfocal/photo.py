@@ -29,7 +29,7 @@ from hyperfocal.errors import HyperfocalError
 if TYPE_CHECKING:
     import torch
 
-PhotoLike: TypeAlias = "str | os.PathLike[str] | Image.Image | np.ndarray | torch.Tensor"
+PhotoLike: TypeAlias = "str | os.PathLike[str] | Image.Image | np.ndarray | torch.Tensor | Photo"
 
 MIN_SIDE = 32  # a network sees nothing in less
 MAX_PIXELS = 500_000_000
@@ -85,7 +85,7 @@ def read_photo(
 
     Args:
         source: a path; a PIL image; an array (H, W, 3) or (H, W), uint8 or float in [0, 1]; or a tensor
-            (3, H, W), uint8 or float in [0, 1].
+            (3, H, W), uint8 or float in [0, 1]. A Photo is returned as it is.
         fov: horizontal field of view in degrees; overrides the EXIF.
         focal_px: focal length in pixels; overrides the EXIF.
         max_pixels: a file whose header promises more is refused before it is decoded.
@@ -93,6 +93,8 @@ def read_photo(
     Raises:
         HyperfocalError: one line with the file and the reason, if this is no photo of at least 32x32.
     """
+    if isinstance(source, Photo):
+        return source
     if fov is not None and focal_px is not None:
         raise HyperfocalError("--fov and --focal-px say the same thing: give one of them")
     torch = sys.modules.get("torch")  # whoever holds a tensor has imported it; nobody else waits for it

@@ -24,9 +24,10 @@ from hyperfocal.depthmap import DepthMap
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.models import config_of, find
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
-from hyperfocal.refine import Refiner
+from hyperfocal.refine import Boosting, Refiner
 from hyperfocal.refine.roi import crop_maps
 from hyperfocal.resample import FloatMap, process_size, resized, shrunken
+from hyperfocal.tiles import MERGERS
 from hyperfocal.tiles.choose import flat, sees_nothing
 from hyperfocal.tiles.merge import Merger, tile_weight
 from hyperfocal.tiles.plan import Box, Pass, check_tiling, passes
@@ -158,7 +159,7 @@ class Model:
     ) -> tuple[DepthMap, Report]:
         """`predict`, and how it went."""
         check_tiling(tiling)
-        if feedback and not (self.refiner is not None and self.refiner.feeds_back):
+        if feedback and (self.refiner is None or not self.refiner.feeds_back or self.config.merge != "mean"):
             raise HyperfocalError(f"model {self.name!r} takes no feedback: only PatchFusion does")
         report = Report(tiling)
         with report.timing("read"):
@@ -198,18 +199,77 @@ class Model:
         Raises:
             HyperfocalError: the model has no refiner, or the map is not a depth map.
         """
+        return self.refine_with_report(
+            photo,
+            metres,
+            tiling=tiling,
+            seed=seed,
+            tile_batch=tile_batch,
+            max_pixels=max_pixels,
+            on_progress=on_progress,
+        )[0]
+
+    def refine_with_report(
+        self,
+        photo: PhotoLike,
+        metres: NDArray[np.floating],
+        *,
+        tiling: str = "auto",
+        seed: int = 0,
+        tile_batch: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        on_progress: Progress | None = None,
+    ) -> tuple[DepthMap, Report]:
+        """`refine`, and how it went."""
         if self.refiner is None:
             raise HyperfocalError(f"model {self.name!r} has no refiner")
         check_tiling(tiling)
-        read = read_photo(photo, max_pixels=max_pixels)
-        given = _checked(metres, read)
+        report = Report(tiling)
+        with report.timing("read"):
+            read = read_photo(photo, max_pixels=max_pixels)
+            given = _checked(metres, read)
+        report.notes = read.notes
+        with report.timing("coarse"):
+            scene = self._see_whole(read)
+            scene = scene._replace(depth=self._given_depth(given, scene))
+        with report.timing("refine"):
+            depth = self._see_tiles(scene, tiling, seed, tile_batch, False, on_progress, report)
+            before = F.interpolate(scene.depth, depth.shape, mode="nearest")[0, 0].cpu().numpy()
+            depth *= np.exp(np.median(np.log(before) - np.log(np.maximum(depth, NEAREST))))
+            sky = (
+                F.interpolate(torch.from_numpy(np.isposinf(given))[None, None].float(), depth.shape)[0, 0] > 0
+            )
+            result = self._finish(depth, sky.numpy(), read, tiling)
+        return result, report
+
+    def predict_tiles(
+        self, photo: PhotoLike, boxes: Sequence[Box], *, focal_px: float | None = None
+    ) -> FloatMap:
+        """Predict tiles each by itself, unmerged, as the consistency error wants them (PatchFusion, section 4.1).
+
+        A model with a refiner sees the whole photo for each, as always; without one, each tile is a photo of its own.
+
+        Args:
+            photo: as for `predict`.
+            boxes: of one size.
+            focal_px: of the whole photo, in pixels; overrides EXIF.
+
+        Returns:
+            (n, h, w) metres; inf = sky.
+        """
+        read = read_photo(photo, focal_px=focal_px)
+        if self.refiner is None:
+            focal = read.camera.focal_px
+            return np.stack([self.predict(read.pixels[box.slices], focal_px=focal).metres for box in boxes])
         scene = self._see_whole(read)
-        scene = scene._replace(depth=self._given_depth(given, scene))
-        depth = self._see_tiles(scene, tiling, seed, tile_batch, False, on_progress, Report(tiling))
-        before = F.interpolate(scene.depth, depth.shape, mode="nearest")[0, 0].cpu().numpy()
-        depth *= np.exp(np.median(np.log(before) - np.log(np.maximum(depth, NEAREST))))
-        sky = F.interpolate(torch.from_numpy(np.isposinf(given))[None, None].float(), depth.shape)[0, 0] > 0
-        return self._finish(depth, sky.numpy(), read, tiling)
+        with torch.inference_mode(), self._precision():
+            scene = scene._replace(features=self.refiner.whole(scene.features))
+        tiles = []
+        for box in boxes:
+            (depth,), _ = self._refined(scene, [box])
+            sky = None if self.config.sky_from is None else depth >= self.config.sky_from
+            tiles.append(self._finish(depth, sky, read, "tiles").metres)
+        return np.stack(tiles)
 
     def save_pretrained(self, directory: str | os.PathLike[str]) -> None:
         """Write `config.json` and `model.safetensors`, which `hyperfocal.load(directory)` reads."""
@@ -262,11 +322,14 @@ class Model:
         with torch.inference_mode(), self._precision():
             scene = scene._replace(features=self.refiner.whole(scene.features))
         blend = "patchfusion" if self.config.keep_aspect else self.refiner.blend  # ours, or as published
+        merger = MERGERS[self.config.merge](
+            height, width, lambda: self._enlarged(scene.depth, (height, width))[0]
+        )
         batch = tile_batch or (1 if self.device.type == "cpu" else 8)
-        merger, done = Merger(height, width), 0
+        done = 0
         for kind, boxes in _one_by_one(ways) if feedback else ways:
             weight = tile_weight(tiling, boxes[0].height, boxes[0].width, kind, blend)
-            mean = merger.mean() if feedback and done else None
+            mean = cast(Merger, merger).mean() if feedback and done else None
             start = 0
             while start < len(boxes):
                 now = boxes[start : start + batch]
@@ -449,7 +512,12 @@ def load(
     else:
         config, coarse, refiner = checkpoints.load(find(model))
     log.info("model %s on %s in %s", os.fspath(model), where, _dtype_name(precision))
-    return Model(os.fspath(model), config, coarse, refiner, where, precision)
+    kind: type[Model] = Model
+    if isinstance(refiner, Boosting):
+        from hyperfocal.boosting import BoostingModel  # itself built on this module
+
+        kind = BoostingModel
+    return kind(os.fspath(model), config, coarse, refiner, where, precision)
 
 
 def outline(model: str | os.PathLike[str]) -> Model:

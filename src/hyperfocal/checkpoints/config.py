@@ -13,6 +13,7 @@ from torch import nn
 from hyperfocal.coarse import KINDS as COARSE_KINDS
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine import KINDS as REFINER_KINDS
+from hyperfocal.tiles import MERGERS
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ModelConfig:
         sky_from: canonical metres; at or beyond this is sky. None: no sky.
         licence: SPDX name of the weights' licence.
         description: one line for people.
+        merge: how tiles become one map, a key of `tiles.MERGERS`.
 
     Raises:
         HyperfocalError: an unknown kind or argument (with the nearest known one), or a size that cannot be.
@@ -46,6 +48,7 @@ class ModelConfig:
     sky_from: float | None
     licence: str
     description: str
+    merge: str = "mean"
 
     def __post_init__(self) -> None:
         _check_network("coarse", self.coarse, COARSE_KINDS)
@@ -59,13 +62,15 @@ class ModelConfig:
                 raise HyperfocalError(
                     f"{name} must be two positive multiples of {multiple} (height, width), not {size}"
                 )
-        if self.keep_aspect and _multiple(self.coarse) != 32:
+        if self.keep_aspect and 32 % _multiple(self.coarse):
             raise HyperfocalError(f"keep_aspect makes sides of multiples of 32, not {_multiple(self.coarse)}")
         tied = None if self.refiner is None else _tied_size(self.refiner)
         if tied is not None and (self.keep_aspect or tied != tuple(self.coarse_size)):
             raise HyperfocalError(
                 f"the refiner is tied to photos of {tied}: coarse_size must be that, and keep_aspect false"
             )
+        if self.merge not in MERGERS:
+            raise unknown("merge", str(self.merge), MERGERS)
         for name in ("canonical_focal", "sky_from"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and value > 0):
@@ -83,7 +88,7 @@ def build(config: ModelConfig) -> tuple[nn.Module, nn.Module | None]:
         return coarse, None
     refiner = _construct("refiner", config.refiner, REFINER_KINDS)
     given, wanted = coarse.feature_channels, refiner.coarse_channels
-    if given != wanted:
+    if wanted and given != wanted:
         raise HyperfocalError(
             f"the refiner reads coarse maps of {wanted} channels, the coarse network gives {given}"
         )

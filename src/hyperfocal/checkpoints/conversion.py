@@ -19,7 +19,7 @@ from hyperfocal.checkpoints.published import (
     patchrefiner_state,
     patchrefiner_v2_state,
 )
-from hyperfocal.checkpoints.state import Misfit
+from hyperfocal.checkpoints.state import MisfitError
 from hyperfocal.errors import HyperfocalError
 
 WRAPPERS = ("model_state_dict", "state_dict", "model")  # under which trainers keep the weights
@@ -89,13 +89,13 @@ def convert(
         HyperfocalError: it fits none; says which entries are missing, unexpected or of another shape in the
             candidate that is nearest.
     """
-    misfits: list[Misfit] = []
+    misfits: list[MisfitError] = []
     for name, config in candidates.items():
         with torch.device("meta"):
             outline = build(config)
         try:
             _states(published, coarse, config, *outline)
-        except Misfit as misfit:
+        except MisfitError as misfit:
             misfits.append(misfit)
             continue
         networks = build(config)

@@ -87,11 +87,13 @@ def read_config(directory: Path) -> ModelConfig:
         raise HyperfocalError(f"{path} is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise HyperfocalError(f"{path} must hold one JSON object")
-    fields = [field.name for field in dataclasses.fields(ModelConfig)]
+    fields = {field.name: field.default for field in dataclasses.fields(ModelConfig)}
     for name in values:
         if name not in fields:
             raise unknown(f"entry of {path}", name, fields)
-    missing = [name for name in fields if name not in values]
+    missing = [
+        name for name, default in fields.items() if name not in values and default is dataclasses.MISSING
+    ]
     if missing:
         raise HyperfocalError(f"{path} has no {', '.join(missing)}")
     return ModelConfig(**{name: _tuples(value) for name, value in values.items()})

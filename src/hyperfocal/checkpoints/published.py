@@ -80,7 +80,7 @@ def _beit_dpt(theirs: str, ours: str) -> tuple[Rule, ...]:
     )
 
 
-def _dinov2_dpt(theirs: str, ours: str) -> tuple[Rule, ...]:
+def _dinov2_dpt(theirs: str, ours: str, last: str) -> tuple[Rule, ...]:
     """DINOv2 and DPT's decoder as in both Depth Anythings."""
     head, decoder = theirs + r"depth_head\.", f"{ours}decoder."
     resizes = {"0": 3, "1": 2, "3": 0}
@@ -92,16 +92,17 @@ def _dinov2_dpt(theirs: str, ours: str) -> tuple[Rule, ...]:
         *_dpt(head + r"scratch\.", decoder),
         (head + r"scratch\.output_conv1\.(.+)", lambda m: f"{decoder}head.{m[1]}"),
         (head + r"scratch\.output_conv2\.0\.(.+)", lambda m: f"{ours}high.0.{m[1]}"),
-        (head + r"scratch\.output_conv2\.2\.(.+)", lambda m: f"{ours}to_relative.0.{m[1]}"),
+        (head + r"scratch\.output_conv2\.2\.(.+)", lambda m: f"{ours}{last}.{m[1]}"),
     )
 
 
 def _base_network(theirs: str = "", ours: str = "") -> tuple[Rule, ...]:
-    """ZoeDepth, or Depth Anything with ZoeDepth's head, under a prefix each."""
+    """ZoeDepth, Depth Anything with ZoeDepth's head, or Depth Anything V2, under a prefix each."""
     core = theirs + r"core\.core\."
     return (
         *_beit_dpt(core, ours),  # first: what is left of `pretrained.` is DINOv2's
-        *_dinov2_dpt(core, ours),
+        *_dinov2_dpt(core, ours, "to_relative.0"),
+        *_dinov2_dpt(theirs, ours, "to_depth"),
         (theirs + r"conv2\.(.+)", lambda m: f"{ours}bottleneck.{m[1]}"),
         *_metric_bins(theirs, f"{ours}bins."),
     )
@@ -185,7 +186,7 @@ def base_network_state(
 
     Args:
         published: the checkpoint's state.
-        network: the `ZoeDepth` or `DepthAnything` of the same size, not changed.
+        network: the `ZoeDepth`, `DepthAnything` or `DepthAnythingV2` of the same size, not changed.
         prefix: only the entries under it are read: "coarse_branch." or "fine_branch." of a whole checkpoint of
             one of the three systems.
     """
@@ -196,6 +197,9 @@ def base_network_state(
 def _renamed(
     published: Mapping[str, Tensor], rules: tuple[Rule, ...], network: nn.Module
 ) -> dict[str, Tensor]:
+    unknown = [name for name in published if not any(re.fullmatch(pattern, name) for pattern, _ in rules)]
+    if unknown:
+        raise HyperfocalError(f"the published checkpoint has entries that nobody knows: {', '.join(unknown)}")
     names = {name: _rename(name, rules) for name in published}
     state = {ours: published[theirs] for theirs, ours in names.items() if ours is not None}
     expected = network.state_dict()
@@ -206,7 +210,5 @@ def _renamed(
 
 
 def _rename(name: str, rules: tuple[Rule, ...]) -> str | None:
-    for pattern, rule in rules:
-        if found := re.fullmatch(pattern, name):
-            return rule and rule(found)
-    raise HyperfocalError(f"the published checkpoint has an unknown entry: {name}")
+    found, rule = next((found, rule) for pattern, rule in rules if (found := re.fullmatch(pattern, name)))
+    return rule and rule(found)

@@ -9,7 +9,7 @@ from torch import Tensor
 from hyperfocal.errors import HyperfocalError
 
 
-class Misfit(HyperfocalError):
+class MisfitError(HyperfocalError):
     """A checkpoint that is not the network's.
 
     Attributes:
@@ -25,7 +25,7 @@ def check_state(source: str, expected: Mapping[str, Tensor], given: Mapping[str,
     """Make sure that `given` has the names and shapes of `expected`, no more and no fewer.
 
     Raises:
-        Misfit: one line that names `source`, counts the differences and lists the first ones.
+        MisfitError: one line that names `source`, counts the differences and lists the first ones.
     """
     differences = {
         "missing": [name for name in expected if name not in given],
@@ -39,7 +39,7 @@ def check_state(source: str, expected: Mapping[str, Tensor], given: Mapping[str,
     found = [f"{len(names)} {sort} ({_first(names)})" for sort, names in differences.items() if names]
     if found:
         count = sum(map(len, differences.values()))
-        raise Misfit(f"{source} does not fit the network: {'; '.join(found)}", count)
+        raise MisfitError(f"{source} does not fit the network: {'; '.join(found)}", count)
 
 
 def _first(names: Iterable[str], count: int = 3) -> str:

@@ -1,23 +1,18 @@
 """`hyperfocal bench`: seconds, FLOP and memory of a prediction, and what this machine could reach."""
 
 import json
-import platform
 import statistics
 import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from hyperfocal.cli.memory import keep_freed_memory, peak_rss_mb
 from hyperfocal.cli.sizes import parse_size
+from hyperfocal.machine import cpu_name, gemm_rate, keep_freed_memory, peak_rss_mb
 
-if TYPE_CHECKING:
-    import torch
-
-GEMM_SIDE = 2048
 STAGES = ("read", "coarse", "refine", "write", "total")
 
 
@@ -102,28 +97,6 @@ def write_test_photo(path: Path, width: int, height: int) -> Path:
         row[:] = np.clip(128 + 25 * np.asarray(waves)[:, None] + noise, 0, 255)
     Image.fromarray(pixels).save(path, quality=90)
     return path
-
-
-def gemm_rate(device: "torch.device", repeats: int = 5) -> float:
-    """Return the best GFLOP/s of float32 matrix products of 2048 x 2048."""
-    import torch
-
-    a = torch.rand(GEMM_SIDE, GEMM_SIDE, device=device)
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        float((a @ a)[0, 0])  # waits for the device
-        best = min(best, time.perf_counter() - start)
-    return 2 * GEMM_SIDE**3 / best / 1e9
-
-
-def cpu_name() -> str:
-    """The processor's name as Linux gives it, else as Python does."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _table(result: dict[str, Any]) -> str:

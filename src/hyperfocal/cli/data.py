@@ -21,7 +21,7 @@ def check(
         typer.Argument(
             metavar="KIND:PATH",
             help="Kinds: unrealstereo4k, mvs-synth, middlebury2014, cityscapes, eth3d, kitti, nyuv2, scannetpp, "
-            "folder.",
+            "folder, packed.",
         ),
     ],
     split: Annotated[
@@ -77,5 +77,52 @@ def check(
         typer.echo(json.dumps({"data": source, "sound": len(sound), "broken": len(faults), "faults": faults}))
     else:
         typer.echo(f"{source}: {len(sound)} sound frames, {len(faults)} broken")
+    if faults:
+        raise typer.Exit(1)
+
+
+@data.command()
+def pack(
+    source: Annotated[str, typer.Argument(metavar="KIND:PATH", help="As for `hyperfocal data check`.")],
+    out: Annotated[Path, typer.Option(help="Folder of shards to fill.", file_okay=False)],
+    split: Annotated[
+        str | None,
+        typer.Option(help="A list of frames (a file, also in PATH), or a folder of PATH, such as train."),
+    ] = None,
+    per_shard: Annotated[int, typer.Option(min=1, help="Frames a shard; about 16 MB each at 4K.")] = 32,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Write frames, losslessly, into shards from which training reads crops alone: packed:OUT.
+
+    Shards already there are kept: run a stopped run again. OUT may then be served from anywhere:
+    packed:https://..., packed:gs://... Frames that can't be read are named and left out; exit 1 if there is any.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from hyperfocal.data.kinds import UnknownKind, open_data
+    from hyperfocal.data.pack import pack as write
+    from hyperfocal.data.packed import Packed
+
+    try:
+        reader = open_data(source, split)
+    except UnknownKind as error:
+        raise typer.BadParameter(str(error)) from error
+    console = Console(stderr=True)
+    quiet = as_json or not console.is_terminal
+    faults = list(reader.incomplete)
+    shards = write(reader, out, per_shard=per_shard, workers=workers)
+    for lines in track(shards, "packing", -(-len(reader) // per_shard), console=console, disable=quiet):
+        faults += lines
+    for line in faults:
+        typer.echo(line, err=True)
+    written = len(Packed(out))
+    size = sum(file.stat().st_size for file in out.glob("*.tar"))
+    if as_json:
+        answer = {"out": str(out), "frames": written, "bytes": size, "broken": len(faults), "faults": faults}
+        typer.echo(json.dumps(answer))
+    else:
+        typer.echo(f"{out}: {written} frames, {size / 1e6:.0f} MB, {len(faults)} broken")
     if faults:
         raise typer.Exit(1)

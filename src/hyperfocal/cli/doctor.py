@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from hyperfocal import __version__
-from hyperfocal.cli.bench import cpu_name
 from hyperfocal.cli.extras import EXTRAS
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.machine import cpu_name
 
 
 def doctor(

@@ -1,10 +1,12 @@
 """The optional parts: which packages each one needs, and the line that is said where one is missing."""
 
 EXTRAS = {  # what each one imports
-    "metrics": ("kornia", "scipy", "skimage", "torchmetrics"),
+    "metrics": ("kornia", "matplotlib", "scipy", "skimage", "torchmetrics"),
     "nyuv2": ("h5py", "scipy"),
+    "stream": ("blosc2", "webdataset"),
     "synth": ("cv2", "moderngl"),
     "train": ("cv2",),
+    "transformers": ("transformers",),
 }
 
 

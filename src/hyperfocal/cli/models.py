@@ -38,13 +38,17 @@ def models(
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    table = Table("name", "family", "base", "bundled", "licence", "M parameters", "GFLOP", box=SIMPLE_HEAD)
+    table = Table("name", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="")
+    for title in ("coarse\nM", "refiner\nM", "photo\nGFLOP", "tile\nGFLOP"):
+        table.add_column(title, justify="right")
+    table.add_column("licence")
+    table.add_column("bundled")
     for row in rows:
-        params = "{coarse:.1f} + {refiner:.1f}".format(**{k: v / 1e6 for k, v in row["params"].items()})
-        gflop = "{coarse:.1f} + {per_tile:.1f} a tile".format(**row["gflops"])
-        bundled = "yes" if row["bundled"] else "no"
-        table.add_row(row["name"], row["family"], row["base"], bundled, row["licence"], params, gflop)
+        millions = (f"{row['params'][part] / 1e6:.1f}" for part in ("coarse", "refiner"))
+        gflop = (f"{row['gflops'][part]:.0f}" for part in ("coarse", "per_tile"))
+        table.add_row(row["name"], *millions, *gflop, row["licence"], "yes" if row["bundled"] else "")
     Console().print(table)
+    console.print("Without weights here: `hyperfocal import`, or load(name, weights=None) for random ones.")
 
 
 def describe(model: "Model") -> dict[str, Any]:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from hyperfocal.cli.memory import keep_freed_memory, peak_rss_mb
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.machine import keep_freed_memory, peak_rss_mb
 
 if TYPE_CHECKING:
     from hyperfocal.depthmap import DepthMap
+    from hyperfocal.external import ExternalBase
     from hyperfocal.predictor import Model
+
+    Predictor = Model | ExternalBase
 
 ENDINGS = {"npy": ".npy", "png": ".png", "tif": ".tif", "exr": ".exr", "color": "_color.png"}
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".avif", ".jp2", ".mpo")
@@ -58,6 +61,16 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the files; made if missing.", file_okay=False)],
     model: Annotated[str, typer.Option(help="Bundled name, local directory or hub id.")] = "nano",
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="A depth model of the transformers library (hub id or directory): it makes the coarse map, "
+            "--model sharpens it."
+        ),
+    ] = None,
+    align: Annotated[
+        bool, typer.Option("--align", help="Fit a --base of relative depth to --model's own coarse map.")
+    ] = False,
     tiling: Annotated[
         str,
         typer.Option(
@@ -97,12 +110,14 @@ def predict(
     is named with the reason, the others are done, and the exit status is 1.
     """
     wanted = _checked(tiling, formats, fov, focal_px)
+    if align and base is None:
+        raise typer.BadParameter("--align fits a --base: give one")
     voice = Voice(quiet)
     jobs = _plan(_photos(inputs, voice), out, wanted, overwrite, voice)
     if jobs:
         _make_folder(out)
         start = time.perf_counter()
-        network = _load(model, device, dtype, threads, voice)
+        network = _load(model, base, align, device, dtype, threads, voice)
         load_seconds = time.perf_counter() - start
         options = {
             "tiling": tiling,
@@ -213,7 +228,9 @@ def _make_folder(out: Path) -> None:
         raise HyperfocalError(f"{out}: the folder cannot be written to")
 
 
-def _load(model: str, device: str, dtype: str, threads: int | None, voice: Voice) -> "Model":
+def _load(
+    model: str, base: str | None, align: bool, device: str, dtype: str, threads: int | None, voice: Voice
+) -> "Predictor":
     keep_freed_memory()
     import torch
 
@@ -226,7 +243,12 @@ def _load(model: str, device: str, dtype: str, threads: int | None, voice: Voice
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     try:
-        return load(model, device=device, dtype=dtype)
+        network = load(model, device=device, dtype=dtype)
+        if base is None:
+            return network
+        from hyperfocal.external import ExternalBase
+
+        return ExternalBase(base, network, align=align)
     except HyperfocalError as error:  # a model or device that isn't there is a wrong command
         typer.echo(f"hyperfocal: {error}", err=True)
         raise typer.Exit(2) from error
@@ -248,7 +270,9 @@ class _Spoken(logging.Handler):
 # the work
 
 
-def _run(model: "Model", jobs: list[Job], options: dict[str, Any], voice: Voice) -> Iterator[dict[str, Any]]:
+def _run(
+    model: "Predictor", jobs: list[Job], options: dict[str, Any], voice: Voice
+) -> Iterator[dict[str, Any]]:
     """Do the jobs under a progress bar; yields the record of each that is done."""
     from rich.console import Console
     from rich.progress import Progress
@@ -280,7 +304,7 @@ def _run(model: "Model", jobs: list[Job], options: dict[str, Any], voice: Voice)
             progress.advance(photos)
 
 
-def _one(model: "Model", job: Job, options: dict[str, Any], voice: Voice) -> dict[str, Any]:
+def _one(model: "Predictor", job: Job, options: dict[str, Any], voice: Voice) -> dict[str, Any]:
     """Predict, write and describe one photo."""
     start = time.perf_counter()
     depth, report = model.predict_with_report(job.photo, **options)

@@ -21,6 +21,7 @@ class Encoder(nn.Module):
 
     Attributes:
         channels: channels of the five maps.
+        extra_channels: as given.
     """
 
     mean: Tensor
@@ -28,6 +29,7 @@ class Encoder(nn.Module):
 
     def __init__(self, name: str, extra_channels: int = 0) -> None:
         super().__init__()
+        self.extra_channels = extra_channels
         self.net = timm.create_model(name, pretrained=False, features_only=True, in_chans=3 + extra_channels)
         info: Any = self.net.feature_info
         channels, strides = info.channels(), info.reduction()

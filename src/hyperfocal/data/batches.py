@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
@@ -34,10 +34,16 @@ log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
-    """A data set: samples by index."""
+    """A data set that training draws from: see `Frames`."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Sample: ...
+    def crop(self, index: int, choose: Callable[[crops.Size], Box]) -> Sample:
+        """The part of a sample that `choose` picks, knowing its height and width."""
+
+    def draw(self, rng: np.random.Generator, seed: int, position: int) -> int:
+        """The index of the sample at a place of the endless sequence of a run."""
+
     def refresh(self) -> None:
         """Looks for new samples."""
 
@@ -88,28 +94,45 @@ class WindowBatch(NamedTuple):
     names: tuple[str, ...]
 
 
+def _whole(size: crops.Size) -> Box:
+    return Box(0, 0, *size)
+
+
 class _Steps:
     """What both kinds of batches share: frames drawn by a generator of (seed, step)."""
 
     def __init__(self, reader: Reader, batch: int, canonical: Canonical, seed: int) -> None:
         self.reader, self.batch, self.canonical, self.seed = reader, batch, canonical, seed
-        self._listed = 0
+        self._listed = self._position = 0
 
     def _rng(self, step: int) -> np.random.Generator:
         if step // RELIST_EVERY != self._listed:
             self._listed = step // RELIST_EVERY
             self.reader.refresh()
+        self._position = step * self.batch
         return np.random.default_rng((self.seed, step))
 
-    def _draw(self, rng: np.random.Generator) -> Sample:
-        """A random frame, mirrored half of the time; a frame that cannot be read is named and passed over."""
-        for _ in range(10):
+    def _draw(self, rng: np.random.Generator, choose: Callable[[crops.Size], Box] = _whole) -> Sample:
+        """The part of the next frame that `choose` picks, the frame being mirrored half of the time.
+
+        A frame that cannot be read is named and passed over.
+        """
+        mirrored = False
+
+        def place(size: crops.Size) -> Box:
+            nonlocal mirrored
+            mirrored = rng.random() < 0.5
+            box = choose(size)
+            return box._replace(left=size[1] - box.left - box.width) if mirrored else box
+
+        position, self._position = self._position, self._position + 1
+        for attempt in range(10):
             try:
-                sample = self.reader[int(rng.integers(len(self.reader)))]
+                sample = self.reader.crop(self.reader.draw(rng, self.seed, position + attempt), place)
             except HyperfocalError as error:
                 log.warning("skipped: %s", error)
                 continue
-            return crops.flip(sample) if rng.random() < 0.5 else sample
+            return crops.flip(sample) if mirrored else sample
         raise HyperfocalError("ten frames in a row could not be read (named above)")
 
 
@@ -143,9 +166,8 @@ class WholeCrops(_Steps, Dataset[WholeBatch]):
         size = crops.draw_size(rng, self.area)
         images, targets, names = [], [], []
         for _ in range(self.batch):
-            sample = self._draw(rng)
-            box = crops.draw_box(rng, _size(sample), size, self.fraction)
-            sample = crops.resize(crops.crop(sample, box), size)
+            sample = self._draw(rng, lambda inside: crops.draw_box(rng, inside, size, self.fraction))
+            sample = crops.resize(sample, size)
             images.append(degrade(Look.draw(rng)(sample.image), rng))
             scale = crops.canonical_scale(sample, self.canonical.focal)
             targets.append(_target(sample.metres, scale, self.canonical))
@@ -190,8 +212,7 @@ class WindowCrops(_Steps, Dataset[WindowBatch]):
         size = crops.draw_size(rng, self.area)
         photos, windows, boxes, targets, names = [], [], [], [], []
         for _ in range(self.batch):
-            sample = self._draw(rng)
-            photo = crops.crop(sample, crops.draw_box(rng, _size(sample), size, self.fraction))
+            photo = self._draw(rng, lambda inside: crops.draw_box(rng, inside, size, self.fraction))
             look = Look.draw(rng)
             photos.append(degrade(look(crops.resize_image(photo.image, size)), rng))
             scale = crops.canonical_scale(photo, self.canonical.focal)

@@ -8,6 +8,7 @@ says so, and unknown elsewhere. Splits: train, train_extra, val, or a city.
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Cityscapes(Frames):
         "({leftImg8bit,disparity,camera}/<split>/<city>/*_{leftImg8bit.png,disparity.png,camera.json})"
     )
     parts = ("image", "disparity", "camera")
-    scope = Scope(max_depth=250.0)
+    scope = Scope(max_depth=250.0, window=(0, 3 / 4, 1 / 16, 15 / 16))
 
     def find(self) -> Iterator[Frame]:
         """Frames of all splits and cities."""
@@ -61,9 +62,17 @@ class Cityscapes(Frames):
             intrinsics = pinhole(*(values["intrinsic"][key] for key in ("fx", "fy", "u0", "v0")))
             baseline = float(values["extrinsic"]["baseline"])
         metres = depth_of_disparity(disparity, baseline * intrinsics[0, 0], 0)
-        labels = self.root / "gtFine" / f"{frame.name}_gtFine_color.png"
+        labels = self._labels(frame)
         if labels.is_file():
             sky = is_sky(read_rgb(labels))
             metres[fitting(sky.astype(np.float32), pixels, labels) > 0] = np.inf
         metres[~inside((metres.shape[0], metres.shape[1]))] = 0
         return Sample(pixels, metres, intrinsics, frame.name)
+
+    def segmentation(self, index: int) -> NDArray[np.uint8] | None:
+        """(H, W, 3), `gtFine` colours, for outlines; None where they are not there."""
+        labels = self._labels(self.frames[index])
+        return read_rgb(labels) if labels.is_file() else None
+
+    def _labels(self, frame: Frame) -> Path:
+        return self.root / "gtFine" / f"{frame.name}_gtFine_color.png"

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperfocal.data.sample import Sample
+from hyperfocal.data.sample import Size as Size
 from hyperfocal.tiles.plan import Box
-
-Size = tuple[int, int]
 
 
 def size_of_area(area: float, aspect: float, multiple: int = 32) -> Size:

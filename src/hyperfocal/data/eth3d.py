@@ -17,6 +17,8 @@ from hyperfocal.data.frames import Frame, Frames, by_stem, join
 from hyperfocal.data.sample import Sample
 from hyperfocal.errors import HyperfocalError
 
+FARTHEST = 1e5  # metres; of the bytes of depths in the wrong order, a third or so are beyond
+
 
 class ETH3D(Frames):
     """The photos of a folder of scenes."""
@@ -45,6 +47,8 @@ class ETH3D(Frames):
                 raise HyperfocalError(
                     f"{depth.stat().st_size} bytes do not fit the image's {width}×{height} float32"
                 )
+            if (np.abs(metres[np.isfinite(metres)]) > FARTHEST).any():
+                raise HyperfocalError(f"depths beyond {FARTHEST:g} m: isn't little-endian float32")
         metres = np.where(np.isfinite(metres), metres, 0).astype(np.float32).reshape(height, width)
         calibration = image.parents[2] / "dslr_calibration_jpg"
         cameras = _cameras(calibration)

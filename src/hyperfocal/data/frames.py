@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperfocal.data.decode import reading
-from hyperfocal.data.sample import Sample
+from hyperfocal.data.sample import Sample, Size
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.metrics.depth import WHOLE, Window, window_mask
+from hyperfocal.tiles.plan import Box
 
 
 class Frame(NamedTuple):
@@ -63,7 +64,7 @@ class Frames(ABC):
 
     wanted: ClassVar[str]  # what a message says that isn't there
     parts: ClassVar[tuple[str, ...]]
-    scope: ClassVar[Scope] = Scope()
+    scope: Scope = Scope()
 
     def __init__(self, root: str | Path, split: str | None = None) -> None:
         self.root, self.split = Path(root), split
@@ -101,6 +102,17 @@ class Frames(ABC):
 
     def __getitem__(self, index: int) -> Sample:
         return self.read(self.frames[index])
+
+    def crop(self, index: int, choose: Callable[[Size], Box]) -> Sample:
+        """The part of a sample that `choose` picks, knowing its height and width; the whole is decoded here."""
+        from hyperfocal.data.crops import crop  # OpenCV, which evaluation does without
+
+        sample = self[index]
+        return crop(sample, choose((sample.metres.shape[0], sample.metres.shape[1])))
+
+    def draw(self, rng: np.random.Generator, seed: int, position: int) -> int:
+        """The index that training draws at a place of its endless sequence of samples: here any, by `rng`."""
+        return int(rng.integers(len(self)))
 
     def disparity(self, index: int) -> NDArray[np.float32] | None:
         """None: the edges of this data set are taken from depth."""

@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from hyperfocal.data.cityscapes import Cityscapes
 from hyperfocal.data.eth3d import ETH3D
 from hyperfocal.data.folder import Folder
-from hyperfocal.data.frames import Frame, Scope
+from hyperfocal.data.frames import Frame, Frames, Scope
 from hyperfocal.data.kitti import KITTI
 from hyperfocal.data.middlebury2014 import Middlebury2014
 from hyperfocal.data.mvs_synth import MVSSynth
@@ -68,7 +67,14 @@ class InScope:
         return replace(sample, metres=self.data.scope.inside(sample.metres))
 
 
-KINDS: dict[str, Callable[[Path, str | None], DataSet]] = {
+def packed(root: str, split: str | None = None) -> Frames:
+    """Return the reader of packed frames; it needs Blosc2, which the others do without."""
+    from hyperfocal.data.packed import Packed
+
+    return Packed(root, split)
+
+
+KINDS: dict[str, Callable[[str, str | None], Frames]] = {
     "unrealstereo4k": UnrealStereo4K,
     "mvs-synth": MVSSynth,
     "middlebury2014": Middlebury2014,
@@ -78,10 +84,11 @@ KINDS: dict[str, Callable[[Path, str | None], DataSet]] = {
     "nyuv2": nyuv2,
     "scannetpp": ScanNetPP,
     "folder": Folder,
+    "packed": packed,
 }
 
 
-def open_data(text: str, split: str | None = None) -> DataSet:
+def open_data(text: str, split: str | None = None) -> Frames:
     """Return the reader of `KIND:PATH`, of one split or of all frames: see `Frames`.
 
     Raises:
@@ -93,4 +100,4 @@ def open_data(text: str, split: str | None = None) -> DataSet:
         near = difflib.get_close_matches(kind, KINDS, n=1)
         hint = f"did you mean {near[0]}:?" if near else f"KIND is one of {', '.join(KINDS)}"
         raise UnknownKind(f"data {text!r} is not KIND:PATH; {hint}")
-    return KINDS[kind](Path(path), split)
+    return KINDS[kind](path, split)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Size = tuple[int, int]  # height, width
+
 
 @dataclass(frozen=True)
 class Sample:

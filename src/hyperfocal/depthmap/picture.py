@@ -27,16 +27,17 @@ _FAR_TO_NEAR = (
 )
 
 
-def depth_picture(metres: np.ndarray) -> np.ndarray:
-    """Colours a depth map on inverse depth, between its own robust quantiles.
+def depth_picture(metres: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+    """Colours a depth map on inverse depth, between its own robust quantiles or given limits.
 
     Args:
         metres: float32 (H, W), above 0; inf where there is no surface.
+        limits: the inverse depths of violet and red, such as `robust_range` of another map.
 
     Returns:
         uint8 (H, W, 3) RGB.
     """
-    low, high = _robust_range(metres)
+    low, high = robust_range(metres) if limits is None else limits
     scale = (_STEPS - 1) / max(high - low, 1e-6 * high, 1e-30)  # a constant map has no range
     table = _table()
     picture = np.empty((*metres.shape, 3), np.uint8)
@@ -49,7 +50,7 @@ def depth_picture(metres: np.ndarray) -> np.ndarray:
     return picture
 
 
-def _robust_range(metres: np.ndarray) -> tuple[float, float]:
+def robust_range(metres: np.ndarray) -> tuple[float, float]:
     """The quantiles of inverse depth, from a regular subsample."""
     step = math.ceil(math.sqrt(metres.size / _SAMPLES))
     sample = metres[::step, ::step]

@@ -1,33 +1,62 @@
-"""Score predictions: all numbers of one image, their means, and a table in Markdown."""
+"""Score predictions: all numbers of one image, and their means."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, median
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfocal.data.kinds import Reader
+from hyperfocal.evaluate.truth import Truth
 from hyperfocal.metrics.depth import Alignment, align, clip, counted, scores
-from hyperfocal.metrics.edges import boundary_f1, disparity_edges, soft_edge_error
-from hyperfocal.predictor import Model
+from hyperfocal.metrics.edges import boundary_f1, soft_edge_error
 
 FloatMap = NDArray[np.float32]
 Row = dict[str, float | str]
+KEYS = ("model", "tiling", "alignment")  # of a row of the table; "name" of an image besides
+NAN = float("nan")
 
-# What the tables show, in this order: title, key, whether more is better.
-COLUMNS = (
-    ("AbsRel", "abs_rel", False),
-    ("δ1", "delta1", True),
-    ("RMSE", "rmse", False),
-    ("SILog", "silog", False),
-    ("SEE", "see", False),
-    ("boundary F1", "boundary_f1", True),
-)
+
+@dataclass(frozen=True)
+class Prediction:
+    """One depth map.
+
+    Attributes:
+        metres: (H, W) at the truth's size; inf = sky.
+        measured: further numbers of it, such as seconds.
+    """
+
+    metres: FloatMap
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """Where predictions come from."""
+
+    @property
+    def name(self) -> str:
+        """Of the model or program."""
+
+    @property
+    def tiling(self) -> str:
+        """Of the model; empty for other programs."""
+
+    @property
+    def alignments(self) -> tuple[Alignment, ...] | None:
+        """Those that make sense; None: any."""
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """What a report says of it, known once it has run."""
+
+    def __call__(self, truths: Iterable[Truth]) -> Iterator[tuple[Truth, Prediction]]:
+        """Yields a prediction for each frame."""
 
 
 def score_image(
     prediction: FloatMap,
-    truth: FloatMap,
-    disparity: FloatMap | None,
+    truth: Truth,
     *,
     alignment: Alignment = "none",
     min_depth: float = 1e-3,
@@ -37,82 +66,89 @@ def score_image(
 
     Args:
         prediction: (H, W) metres, inf = sky.
-        truth: (H, W) metres; inf = sky, 0 or NaN = unknown.
-        disparity: (H, W) pixels whose jumps of more than 1 are the edges of SEE; None takes jumps of depth in metres.
-        alignment: "none", or what is fitted for each image; see `metrics.depth.scale_and_shift`.
+        truth: of the same size.
+        alignment: "none", or what is fitted for each image; see `metrics.depth.align`.
         min_depth: metres; truth outside the range doesn't count.
         max_depth: metres.
+
+    Returns:
+        The errors of `metrics.depth.scores`, see, boundary_f1; d3r where the truth has pairs; the numbers of
+        `cityscapes_scores` as cityscapes_... where it has a segmentation.
     """
-    known = counted(truth, None, min_depth, max_depth)
-    aligned = align(prediction, truth, known, alignment)
-    out = scores(aligned, truth, min_depth=min_depth, max_depth=max_depth)
-    edges = disparity_edges(np.where(known, truth, np.nan) if disparity is None else disparity)
-    out["see"] = soft_edge_error(clip(aligned, min_depth, max_depth), truth, edges & known)
-    out["boundary_f1"] = boundary_f1(aligned, truth, truth > 0)
+    metres = truth.metres
+    known = counted(metres, None, min_depth, max_depth)
+    aligned = align(prediction, metres, known, alignment)
+    out = scores(aligned, metres, min_depth=min_depth, max_depth=max_depth)
+    out["see"] = soft_edge_error(clip(aligned, min_depth, max_depth), metres, truth.edges(known))
+    out["boundary_f1"] = boundary_f1(aligned, metres, metres > 0)
+    if truth.pairs is not None:
+        from hyperfocal.metrics.ordinal import d3r
+
+        out["d3r"] = d3r(aligned, metres, truth.pairs)
+    if truth.segmentation is not None and truth.image is not None:
+        from hyperfocal.metrics.cityscapes import cityscapes_scores
+
+        found = cityscapes_scores(aligned, metres, truth.image, truth.segmentation)
+        out |= {f"cityscapes_{key}": value for key, value in found.items()}
     return out
 
 
-def score_model(
-    model: Model,
-    data: Reader,
-    tilings: Sequence[str],
-    *,
+def score(
+    source: Source,
+    truths: Iterable[Truth],
     alignments: Sequence[Alignment] = ("none", "median"),
+    *,
     min_depth: float = 1e-3,
     max_depth: float = 80.0,
-    focal_px: float | None = None,
-    on_map: Callable[[str, str, FloatMap], None] | None = None,
+    on_map: Callable[[Truth, FloatMap], None] | None = None,
 ) -> Iterator[Row]:
-    """Predict each photo of `data` with each tiling; yield one row for each tiling and alignment.
-
-    The photo's true focal length is given to the model, as a camera's EXIF would give it.
+    """Yield the scores of each prediction: a row for each image and alignment.
 
     Args:
-        model: to score.
-        data: photos with their depth.
-        tilings: such as ("none", "auto"): the coarse map alone, and refined.
-        alignments: of which to give rows.
+        source: a `MapFolder` or a `ModelRun`.
+        truths: the frames.
+        alignments: of which to give rows, unless the source allows others only.
         min_depth: metres; truth outside the range doesn't count.
         max_depth: metres.
-        focal_px: of all photos; by default what the data says.
-        on_map: called with (name, tiling, metres) of each prediction.
+        on_map: called with each truth and the prediction in its first alignment.
     """
-    for index in range(len(data)):
-        sample, disparity = data[index], data.disparity(index)
-        for tiling in tilings:
-            metres = model.predict(sample.image, tiling=tiling, focal_px=focal_px or sample.focal_px).metres
-            if on_map is not None:
-                on_map(sample.name, tiling, metres)
-            for alignment in alignments:
-                values = score_image(
-                    metres,
-                    sample.metres,
-                    disparity,
-                    alignment=alignment,
-                    min_depth=min_depth,
-                    max_depth=max_depth,
-                )
-                yield {"name": sample.name, "tiling": tiling, "alignment": alignment, **values}
+    alignments = source.alignments or alignments
+    for truth, prediction in source(truths):
+        for alignment in alignments:
+            values = score_image(
+                prediction.metres, truth, alignment=alignment, min_depth=min_depth, max_depth=max_depth
+            )
+            keys = {"model": source.name, "tiling": source.tiling, "alignment": alignment}
+            yield {"name": truth.name, **keys, **values, **prediction.measured}
+        if on_map is not None:
+            known = counted(truth.metres, None, min_depth, max_depth)
+            on_map(truth, align(prediction.metres, truth.metres, known, alignments[0]))
 
 
-def means(rows: Sequence[Row], keys: Sequence[str] = ("tiling", "alignment")) -> list[Row]:
-    """Return the mean of every metric for each combination of `keys`, images without a value left out."""
+def means(rows: Sequence[Row], keys: Sequence[str] = KEYS) -> list[Row]:
+    """Return one row for each combination of `keys`.
+
+    Each number is the mean over the images that have it, NaN where none has; of `seconds` the median, which a
+    busy moment doesn't move, and of the peaks of memory the largest.
+    """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(str(row[key]) for key in keys), []).append(row)
     out = []
     for group, members in groups.items():
-        metrics = [k for k, v in members[0].items() if not isinstance(v, str)]
-        values: Row = {k: float(np.nanmean([float(m[k]) for m in members])) for k in metrics}
+        names = dict.fromkeys(k for member in members for k, v in member.items() if not isinstance(v, str))
+        values: Row = {name: _summary(name, [float(m.get(name, NAN)) for m in members]) for name in names}
         out.append(dict(zip(keys, group, strict=True)) | values | {"images": float(len(members))})
     return out
 
 
-def markdown(rows: Sequence[Row], keys: Sequence[str] = ("tiling", "alignment")) -> str:
-    """Return mean rows as a Markdown table."""
-    head = [*keys, *(f"{title} {'↑' if more else '↓'}" for title, _, more in COLUMNS)]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in rows:
-        cells = [str(row[k]) for k in keys] + [f"{float(row[key]):.4f}" for _, key, _ in COLUMNS]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+def _summary(name: str, values: Sequence[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    if not known:
+        return NAN
+    match name:
+        case "seconds":
+            return median(known)
+        case "peak_rss_mb" | "peak_gpu_mb":
+            return max(known)
+    return fmean(known)

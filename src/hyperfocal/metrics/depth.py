@@ -13,7 +13,7 @@ from hyperfocal.errors import HyperfocalError
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
-Alignment = Literal["none", "scale", "median", "scale-shift"]
+Alignment = Literal["none", "scale", "median", "scale-shift", "disparity"]
 ALIGNMENTS: tuple[Alignment, ...] = get_args(Alignment)
 
 Window = tuple[float, float, float, float]
@@ -69,6 +69,7 @@ def scale_and_shift(p: Floats, g: Floats, how: Alignment) -> tuple[float, float]
     - "scale": s = Σ p g / Σ p², the least squares of s · p − g
     - "median": s = median g / median p
     - "scale-shift": the least squares of s · p + t − g
+    - "disparity": the same; p and g are inverse depths
 
     Raises:
         HyperfocalError: no such alignment.
@@ -80,7 +81,7 @@ def scale_and_shift(p: Floats, g: Floats, how: Alignment) -> tuple[float, float]
             return float(np.vdot(p, g) / np.vdot(p, p)), 0.0
         case "median":
             return float(np.median(g) / np.median(p)), 0.0
-        case "scale-shift":
+        case "scale-shift" | "disparity":
             spread = float(p.var())  # a constant prediction becomes the mean of the truth
             s = float(np.mean((p - p.mean()) * (g - g.mean()))) / spread if spread else 0.0
             return s, float(g.mean() - s * p.mean())
@@ -90,17 +91,31 @@ def scale_and_shift(p: Floats, g: Floats, how: Alignment) -> tuple[float, float]
 def align(prediction: Floats, truth: Floats, valid: Mask, how: Alignment = "none") -> Floats:
     """The prediction aligned to the truth by one scale, or scale and shift, of the whole image.
 
+    "disparity" fits scale and shift to inverse depth, as relative models are judged (MiDaS, Ranftl et al., 2020,
+    section 5): s / p + t to 1 / g; what it leaves without a distance becomes inf.
+
     Args:
-        prediction: (H, W) metres; only finite pixels above 0 vote (any finite one for "scale-shift").
+        prediction: (H, W) metres; only finite pixels above 0 vote (any finite one for "scale-shift", sky
+            as 0 for "disparity").
         truth: (H, W) metres.
         valid: (H, W), which pixels vote.
         how: as in `scale_and_shift`.
     """
+    if how == "disparity":
+        with np.errstate(divide="ignore"):
+            inverse, near = (1 / np.where(x > 0, x, np.inf) for x in (prediction, truth))
+            fitted = _fitted(inverse, near, valid & (prediction > 0), how)
+            return np.asarray(1 / np.maximum(fitted, 0))
     votes = valid & np.isfinite(prediction) & ((prediction > 0) | (how == "scale-shift"))
+    return _fitted(prediction, truth, votes, how)
+
+
+def _fitted(p: Floats, g: Floats, votes: Mask, how: Alignment) -> Floats:
+    """Scaled and shifted: s · p + t, fitted where `votes` says."""
     if how == "none" or not votes.any():
-        return prediction
-    s, t = scale_and_shift(prediction[votes].astype(np.float64), truth[votes].astype(np.float64), how)
-    return np.asarray(prediction * s + t)
+        return p
+    s, t = scale_and_shift(p[votes].astype(np.float64), g[votes].astype(np.float64), how)
+    return np.asarray(p * s + t)
 
 
 def resize(prediction: Floats, shape: tuple[int, int]) -> Floats:

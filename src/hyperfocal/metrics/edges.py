@@ -84,8 +84,7 @@ def boundary_scores(
     """
     valid = truth > 0 if valid is None else valid
     weights = np.linspace(t_min, t_max, thresholds)
-    near_p, near_g = _inverse(prediction), _inverse(truth)
-    found = [_precision_and_recall(near_p, near_g, valid, t) for t in weights]
+    found = zip(*_precisions_and_recalls(_inverse(prediction), _inverse(truth), valid, weights), strict=True)
     values = [(p, r, 2 * p * r / (p + r) if p + r else 0.0) for p, r in found]
     precision, recall, f1 = (float(np.average(v, weights=weights)) for v in zip(*values, strict=True))
     return {"boundary_precision": precision, "boundary_recall": recall, "boundary_f1": f1}
@@ -142,16 +141,20 @@ def _inverse(depth: Floats) -> Floats:
         return np.asarray(1 / np.maximum(depth, 1e-6))
 
 
-def _precision_and_recall(p: Floats, g: Floats, valid: Mask, t: float) -> tuple[float, float]:
-    precision = recall = 0.0
+def _precisions_and_recalls(p: Floats, g: Floats, valid: Mask, thresholds: Floats) -> tuple[Floats, Floats]:
+    """(thresholds,) each. What is no contour at the least threshold is none: most pixels are looked at once."""
+    precision, recall = np.zeros(len(thresholds)), np.zeros(len(thresholds))
+    least = thresholds.min()
     for axis, flipped in _DIRECTIONS:
-        pairs = np.logical_and(*_neighbours(valid, axis, flipped))
-        contours_p, contours_g = (
-            near > t * far for near, far in (_neighbours(x, axis, flipped) for x in (p, g))
-        )
-        hits = int((contours_p & contours_g & pairs).sum())
-        precision += hits / max(1, int((contours_p & pairs).sum())) / 4
-        recall += hits / max(1, int((contours_g & pairs).sum())) / 4
+        (near_p, far_p), (near_g, far_g) = (_neighbours(x, axis, flipped) for x in (p, g))
+        some = (near_p > least * far_p) | (near_g > least * far_g)
+        some &= np.logical_and(*_neighbours(valid, axis, flipped))
+        near_p, far_p, near_g, far_g = (x[some] for x in (near_p, far_p, near_g, far_g))
+        for i, t in enumerate(thresholds):
+            contours_p, contours_g = near_p > t * far_p, near_g > t * far_g
+            hits = int((contours_p & contours_g).sum())
+            precision[i] += hits / max(1, int(contours_p.sum())) / 4
+            recall[i] += hits / max(1, int(contours_g.sum())) / 4
     return precision, recall
 
 

@@ -37,7 +37,7 @@ def neighbouring_centres(truth: Floats, segments: int = 5000) -> NDArray[np.intp
 def d3r(
     prediction: Floats,
     truth: Floats,
-    pairs: NDArray[np.intp],
+    pairs: NDArray[np.integer],
     *,
     discontinuity: float = 0.1,
     tolerance: float = 0.01,

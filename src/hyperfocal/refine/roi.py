@@ -38,10 +38,11 @@ def crop_maps(
         One (K, C_i, *sizes[i]) crop of each map, in the map's dtype and the layout that convolutions like.
     """
     # In float32 whatever the maps are: half precision cannot tell neighbouring pixels of a wide photo apart.
-    boxes = boxes.to(maps[0].device, torch.float32)
+    boxes = boxes.float()
     crops = []
     extents = extents or [image_size] * len(maps)
     for whole, (height, width), (full_height, full_width) in zip(maps, sizes, extents, strict=True):
+        boxes = boxes.to(whole.device)
         rows = _centres(boxes[:, 0], boxes[:, 2], height, full_height)
         columns = _centres(boxes[:, 1], boxes[:, 3], width, full_width)
         grid = torch.stack(
@@ -64,8 +65,8 @@ def extents_of(maps: Sequence[Tensor], image_size: tuple[int, int]) -> list[tupl
         maps: (N, C_i, h_i, w_i) of whole images; the last one is the finest and covers the photo.
         image_size: height and width of the photo.
     """
-    finest_height, finest_width = maps[-1].shape[-2:]
     extents = []
+    finest_height, finest_width = maps[-1].shape[-2:] if maps else image_size
     for whole in maps:
         height, width = whole.shape[-2:]
         stride = max(finest_height / height, finest_width / width)

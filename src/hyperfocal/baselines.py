@@ -1,0 +1,106 @@
+"""The papers' baselines that need no training, on the base network of any model: configurations and networks.
+
+    checkpoints.save("poisson-nano", *baselines.on("poisson", "nano"))
+
+writes an ordinary model directory for `hyperfocal.load` and every command.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from hyperfocal import checkpoints
+from hyperfocal.checkpoints import ModelConfig
+from hyperfocal.checkpoints.config import unknown
+from hyperfocal.models import find
+
+
+class Baseline(NamedTuple):
+    """How a baseline is made from the configuration of a model.
+
+    Attributes:
+        about: one line for people.
+        refiner: its refiner; None: none.
+        merge: how its tiles become one map.
+        tile_size: at which it processes tiles; the model's own unless given.
+    """
+
+    about: str
+    refiner: Callable[[ModelConfig], dict[str, Any] | None]
+    merge: str = "mean"
+    tile_size: Callable[[ModelConfig], tuple[int, int]] = lambda model: model.tile_size
+
+
+def _fine(model: ModelConfig) -> dict[str, Any]:
+    return {"kind": "fine_tiles", "base": model.coarse, "canonical": model.canonical_focal is not None}
+
+
+def _twice(size: tuple[int, int]) -> tuple[int, int]:
+    return 2 * size[0], 2 * size[1]
+
+
+BASELINES: dict[str, Baseline] = {
+    "coarse": Baseline("coarse map enlarged bilinearly", lambda model: None),
+    "guided": Baseline(
+        "coarse map, guided filter",
+        lambda model: {"kind": "guided_filter"},
+        tile_size=lambda model: _twice(model.tile_size),
+    ),
+    "tiles": Baseline("fine tiles alone", _fine),
+    "scaleshift": Baseline(
+        "fine tiles, fitted by scale and shift", lambda model: {"kind": "scale_shift", "base": model.coarse}
+    ),
+    "deformation": Baseline("fine tiles, deformation fields", _fine, "deformation"),
+    "poisson": Baseline("fine tiles, Poisson blending", _fine, "poisson"),
+    "boosting": Baseline(
+        "BoostingDepth, merged by a guided filter in place of the trained network",
+        lambda model: {"kind": "boosting", "base": model.coarse},
+        tile_size=lambda model: _twice(model.coarse_size),
+    ),
+}
+
+
+def config(what: str, model: ModelConfig) -> ModelConfig:
+    """Return the configuration of a baseline on the coarse network of `model`.
+
+    Args:
+        what: a key of `BASELINES`.
+        model: of which the coarse network, sizes and camera are taken.
+
+    Raises:
+        HyperfocalError: there is no such baseline.
+    """
+    if what not in BASELINES:
+        raise unknown("baseline", what, BASELINES)
+    baseline = BASELINES[what]
+    return replace(
+        model,
+        refiner=baseline.refiner(model),
+        merge=baseline.merge,
+        tile_size=baseline.tile_size(model),
+        description=f"baseline: {baseline.about}",
+    )
+
+
+def on(what: str, base: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.Module | None]:
+    """Return a baseline on the coarse network of a model, with that network's weights.
+
+    Args:
+        what: a key of `BASELINES`.
+        base: bundled name, model directory or hub id.
+
+    Raises:
+        HyperfocalError: there is no such baseline or no such model.
+    """
+    model, trained, _ = checkpoints.load(find(base))
+    made = config(what, model)
+    coarse, refiner = checkpoints.build(made)
+    for network in (coarse, getattr(refiner, "base", None)):
+        if network is not None:
+            network.load_state_dict(trained.state_dict())
+    return made, coarse.eval(), None if refiner is None else refiner.eval()

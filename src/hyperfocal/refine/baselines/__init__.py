@@ -1,0 +1,1 @@
+"""Refiners that the papers compare with: they need no coarse feature, so they go with any base network."""

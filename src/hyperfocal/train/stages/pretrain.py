@@ -1,0 +1,63 @@
+"""Noisy pretraining of PatchRefiner V2 (section 3.3)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from hyperfocal.data.batches import Reader, WholeBatch
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.train.recipes import Recipe
+from hyperfocal.train.stages.datasets import whole_photos
+from hyperfocal.train.stages.losses import with_own_loss
+from hyperfocal.train.stages.networks import Part, refiner_network
+
+
+class NoisyPretraining:
+    """The refiner on whole photos, N(0, 1) noise for coarse features, a coarse depth that says nothing.
+
+    So the denoising units learn to tell the image from noise. The encoder sees three channels; the coarse
+    depth is the one that the refiner's space shows as 0.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        if recipe.noise not in ("normal", "ones"):
+            raise HyperfocalError(f"noise={recipe.noise}: normal or ones")
+        self.recipe = recipe
+        self.refiner: Any = refiner_network(recipe)
+        self.networks = nn.ModuleDict({"refiner": self.refiner})
+
+    def dataset(self, reader: Reader) -> Dataset[WholeBatch]:
+        """Whole photos at the size of a window."""
+        return whole_photos(reader, self.recipe)
+
+    def parts(self) -> list[Part]:
+        """The encoder is slower."""
+        return [(self.refiner.encoder, self.recipe.encoder_lr), (self.networks, 1.0)]
+
+    def train(self) -> None:
+        """Batch norms learn too, but for those of a frozen encoder."""
+        self.networks.train()
+        self.refiner.encoder.train(self.recipe.encoder_lr > 0)
+
+    def loss(self, batch: WholeBatch, generator: torch.Generator) -> Tensor:
+        """Of the refiner's depth, with fresh noise."""
+        n, _, height, width = batch.image.shape
+        shapes = [
+            (n, channels, *size)
+            for channels, size in zip(
+                self.refiner.coarse_channels, self.refiner.feature_sizes(height, width), strict=True
+            )
+        ]
+        device = batch.image.device
+        if self.recipe.noise == "ones":
+            features = [torch.ones(shape, device=device) for shape in shapes]
+        else:
+            features = [
+                torch.randn(shape, generator=generator, device=generator.device).to(device)
+                for shape in shapes
+            ]
+        silent = torch.full_like(batch.image[:, :1], self.refiner.space.silent)
+        depth, own = self.refiner.with_own_depth(batch.image, silent, features)
+        return with_own_loss(depth, own, batch.target, self.recipe)
