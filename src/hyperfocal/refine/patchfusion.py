@@ -46,7 +46,7 @@ class SwinBlock(nn.Module):
     """Attention in windows of 12×12, shifted by half a window or not, then an MLP (Liu et al., 2021).
 
     Maps are padded before they are shifted (unlike timm's), and shifted even where there is one window only
-    (unlike torchvision's). A row of windows is attended to at a time, which bounds the memory.
+    (unlike torchvision's). A row of windows is done at a time, which bounds the memory.
     """
 
     def __init__(self, channels: int, heads: int, shift: int) -> None:
@@ -66,8 +66,7 @@ class SwinBlock(nn.Module):
         rows = zip(shifted.chunk(count, 1), self._regions(shifted).chunk(count), strict=True)
         attended = torch.cat([self._attend(row, region) for row, region in rows], 1)
         x = x + attended.roll((self.shift, self.shift), (1, 2))[:, :height, :width]
-        mixed: Tensor = self.mlp(self.norm2(x))
-        return x + mixed
+        return torch.cat([part + self.mlp(self.norm2(part)) for part in x.chunk(count, 1)], 1)
 
     def _regions(self, x: Tensor) -> Tensor:
         """Number (h, w) the parts of a shifted map that come from different sides of the photo."""
