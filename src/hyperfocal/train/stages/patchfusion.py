@@ -33,7 +33,7 @@ class Fusion(EndToEnd):
         if not isinstance(self.refiner, PatchFusion):
             kind = recipe.refiner["kind"]
             raise HyperfocalError(f"stage patchfusion trains PatchFusion; for {kind} there is e2e")
-        self.pretrained.requires_grad_(False)
+        self.refiner.base.requires_grad_(False)
 
     def loss(self, batch: WindowBatch | PatchBatch, generator: torch.Generator) -> Tensor:
         """Of the fused crops, and of what overlapping ones disagree on."""
