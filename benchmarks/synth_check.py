@@ -2,7 +2,7 @@
 
 For every scene family and look it compares depth with Embree at random pixels, the left with the right view of a
 stereo pair, and writes FOLDER/histograms.png (depth, density of depth edges, share of thin structure) and
-FOLDER/check.json.
+FOLDER/check.json. Needs embreex and matplotlib.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from hyperfocal.synth.referee import cast
 from hyperfocal.synth.renderer import Renderer
 from hyperfocal.synth.writer import BASELINE, good_views
 
-DEPTH_BINS = np.geomspace(0.1, 1000, 41)
-SHARE_BINS = np.linspace(0, 0.4, 41)
+DEPTH_BINS = np.array([*np.geomspace(0.1, 80, 41), *np.geomspace(100, 4000, 17)])
+SHARE_BINS = np.linspace(0, 0.8, 41)
 
 
 def relative_difference(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -37,19 +37,23 @@ def beside_an_edge(depth: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def left_right(left: np.ndarray, right: np.ndarray, focal: float) -> tuple[float, float]:
-    """Of the left pixels that the right picture holds and nothing nearer hides: share and how many agree to 1 %."""
+    """Share of left pixels that the right picture shows, and of these the share that agrees.
+
+    A pixel falls between two pixels of the right picture. It is hidden there if one of them is nearer by more than
+    1 %, and agrees if its disparity lies between theirs, give or take 1 %.
+    """
     rows, columns = np.nonzero(np.isfinite(left))
     d = focal * BASELINE / left[rows, columns]
     x = columns - d
     inside = (x >= 0) & (x <= left.shape[1] - 1.001)
-    rows, d, x = rows[inside], d[inside], x[inside]
-    i = x.astype(int)
+    rows, d, i = rows[inside], d[inside], x[inside].astype(int)
     with np.errstate(divide="ignore"):
         disparity = focal * BASELINE / right
-    a, b, t = disparity[rows, i], disparity[rows, i + 1], x - i
-    visible = np.maximum(a, b) < d * 1.01 + 0.01
-    agree = np.abs(a * (1 - t) + b * t - d) < 0.01 * d + 0.01
-    return float(visible.mean()), float(agree[visible].mean())
+    near = np.maximum(disparity[rows, i], disparity[rows, i + 1])
+    far = np.minimum(disparity[rows, i], disparity[rows, i + 1])
+    shown, slack = near < 1.01 * d + 0.01, 0.01 * d + 0.01
+    agree = (near > d - slack) & (far < d + slack)
+    return float(shown.sum() / len(columns)), float(agree[shown].mean())
 
 
 def edges_and_thin(depth: np.ndarray) -> tuple[float, float]:
@@ -93,9 +97,10 @@ def check(renderer: Renderer, family: str, look: str, scenes: int, size: tuple[i
         "p99": float(np.quantile(wrong, 0.99)),
         "off_1_percent": float((wrong > 0.01).mean()),
         "off_1_percent_away_from_edges": float((wrong > 0.01)[~beside].mean()),
-        "visible_in_right": float(np.mean([p[0] for p in pairs])),
+        "shown_in_right": float(np.mean([p[0] for p in pairs])),
         "left_right_agree": float(np.mean([p[1] for p in pairs])),
         "sky": float(np.mean(sky)),
+        "within_80_m": float(counts[DEPTH_BINS[1:] <= 80].sum() / counts.sum()),
         "edges": [s[0] for s in shares],
         "thin": [s[1] for s in shares],
         "depth": (counts / counts.sum()).tolist(),
@@ -137,9 +142,10 @@ def main() -> None:
             print(
                 f"{family:9} {look:5} median {r['median']:.1e} p99 {r['p99']:.1e}"
                 f" off >1 % {100 * r['off_1_percent']:.3f} % ({100 * r['off_1_percent_away_from_edges']:.4f} % away"
-                f" from edges); in the right view {100 * r['visible_in_right']:.1f} %, of these agree"
+                f" from edges); in the right view {100 * r['shown_in_right']:.1f} %, of these agree"
                 f" {100 * r['left_right_agree']:.2f} %; edges {100 * np.mean(r['edges']):.1f} %,"
-                f" thin {100 * np.mean(r['thin']):.1f} %, sky {100 * r['sky']:.0f} %",
+                f" thin {100 * np.mean(r['thin']):.1f} %, sky {100 * r['sky']:.0f} %,"
+                f" within 80 m {100 * r['within_80_m']:.0f} %",
                 flush=True,
             )
     (options.folder / "check.json").write_text(json.dumps(results, indent=1))

@@ -19,7 +19,7 @@ def synth(
     seed: Annotated[int, typer.Option(help="First scene seed within the split.")] = 0,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes of about 1 GB; one a core, up to 8, if not given."),
+        typer.Option(min=1, help="Processes of up to 1.6 GB; one a core, up to 8, if not given."),
     ] = None,
     stereo: Annotated[
         bool, typer.Option("--stereo", help="Also the right picture and its disparity.")
