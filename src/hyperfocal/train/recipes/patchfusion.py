@@ -12,7 +12,7 @@ COARSE = Recipe(
     group="PatchFusion (paper)",
     about="coarse ZoeDepth on UnrealStereo4K; coarse_from=a ZoeDepth (NYU)",
     coarse={"kind": "zoedepth"},
-    refiner={"kind": "patchfusion", "projections": True, "narrow": True},
+    refiner={"kind": "patchfusion_cvpr"},
     imagenet=False,
     epochs=16,
     batch=16,
