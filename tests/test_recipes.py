@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from hyperfocal.cli import app
-from hyperfocal.coarse import KINDS
+from hyperfocal.coarse import make
 from hyperfocal.data.patches import Patches
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine import PatchRefinerV2
@@ -31,13 +31,21 @@ def test_every_recipe_is_whole(name):
     assert found.about
     assert found.group
     assert found.pseudo is None or found.pseudo.loss in LOSSES
-    for network in (found.coarse, found.refiner.get("base", found.coarse)):
-        if network["kind"] not in KINDS:
-            pytest.skip(f"no base network {network['kind']} yet")
     if found.stage != "pretrain":
         config = model_config(found)
         assert config.keep_aspect == (found.patches is None)
         assert (config.refiner is None) == (found.stage in ("coarse", "fine"))
+
+
+def test_refiners_read_what_their_coarse_networks_give():
+    given: dict[str, tuple[int, ...]] = {}
+    for name, found in RECIPES.items():
+        if found.stage in ("patchfusion", "patchrefiner", "e2e", "dsd"):
+            config = model_config(found)
+            if (key := repr(config.coarse)) not in given:
+                with torch.device("meta"):
+                    given[key] = tuple(make(config.coarse).feature_channels)
+            assert tuple(config.refiner.get("coarse_channels", given[key])) == given[key], name
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from hyperfocal.coarse.depth_anything_v2 import paper as depth_anything
 from hyperfocal.data.patches import Patches
 from hyperfocal.refine.patchrefiner_v2 import paper
 from hyperfocal.train.recipes import datasets, patchrefiner
@@ -70,7 +71,7 @@ def depth_anything_v2(recipe: Recipe) -> Recipe:
         recipe,
         group="PatchRefiner V2 on Depth Anything V2",
         about=f"{recipe.about} (Depth Anything V2)",
-        coarse={"kind": "depth_anything_v2"},
+        coarse={"kind": "depth_anything_v2", **depth_anything("vitl"), "max_depth": recipe.patches.depth[1]},
         refiner={**recipe.refiner, "coarse_channels": (*WIDTHS[:5], 128), "head_widths": (128, 128)},
         patches=replace(recipe.patches, process=(448, 448)),
         coarse_lr=1 / 30,

@@ -88,7 +88,8 @@ def slowly(network: nn.Module, factor: float) -> list[Part]:
     """Parts of a base network: its metric bins at the full rate, what was pretrained elsewhere slower."""
     if (bins := getattr(network, "bins", None)) is not None:
         return [(bins, 1.0), (network, factor)]
-    return [(network.encoder, factor), (network, 1.0)]  # type: ignore[list-item]
+    encoder = getattr(network, "encoder", None)
+    return [(network, 1.0)] if encoder is None else [(encoder, factor), (network, 1.0)]
 
 
 def cropped(
