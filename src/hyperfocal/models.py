@@ -59,6 +59,7 @@ BASES: dict[str, Base] = {
     "da2-vits": _depth_anything_v2("vits", "Apache-2.0"),
     "da2-vitb": _depth_anything_v2("vitb", "CC-BY-NC-4.0"),
     "da2-vitl": _depth_anything_v2("vitl", "CC-BY-NC-4.0"),
+    "idisc": Base({"kind": "idisc"}, (384, 512), (128,) * 6, "CC-BY-NC-4.0"),
     "densedepth": Base({"kind": "dense_depth"}, (384, 512), (2208, 1104, 552, 276, 138, 32), "GPL-3.0-only"),
 }
 if util.find_spec("transformers"):  # of which it is made
@@ -99,6 +100,14 @@ def _patchfusion_cvpr(base: Base) -> dict[str, Any]:
     return {"kind": "patchfusion_cvpr", "base": base.network, "size": base.size}
 
 
+def _smd_net(base: Base) -> dict[str, Any]:
+    return {"kind": "smd_net", "coarse_channels": base.channels}
+
+
+def _graph_gdsr(base: Base) -> dict[str, Any]:
+    return {"kind": "graph_gdsr"}
+
+
 FAMILIES: dict[str, Family] = {
     "patchfusion": Family("PatchFusion, published main branch", _patchfusion),
     "patchfusion-cvpr": Family("PatchFusion as behind the paper's numbers", _patchfusion_cvpr),
@@ -106,6 +115,8 @@ FAMILIES: dict[str, Family] = {
     "prv2-m": _prv2("MobileNetV4-S"),
     "prv2-e": _prv2("EfficientNet-B5", "E"),
     "prv2-c": _prv2("ConvNeXt-L", "C"),
+    "smd-net": Family("SMD-Net's bimodal depth of a point", _smd_net),
+    "graph-gdsr": Family("Graph-GDSR's learned graph", _graph_gdsr, multiple=32),
 }
 ABLATIONS: dict[str, Family] = {
     "prv2-m-f2c": _prv2("ablations 1 and 3: F2C alone", c2f_widths=None),

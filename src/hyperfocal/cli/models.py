@@ -1,11 +1,13 @@
 """`hyperfocal models`: every model with its size and cost, measured on the networks themselves."""
 
+import functools
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from hyperfocal.predictor import Model
@@ -79,15 +81,28 @@ def gflops(model: "Model") -> tuple[float, float]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    config, device = model.config, model.device
-    refiner, size = model.refiner, config.tile_size
-    with torch.no_grad():
+    config, refiner, size = model.config, model.refiner, model.config.tile_size
+    coarse, depth_shape, shapes = _coarse_cost(json.dumps(config.coarse, sort_keys=True), config.coarse_size)
+    if refiner is None:
+        return coarse, 0.0
+    with torch.no_grad(), model.device:
         with FlopCounterMode(display=False) as once:
-            photo = model.coarse(torch.zeros(1, 3, *config.coarse_size, device=device))
-            maps = photo.features if refiner is None else refiner.whole(photo.features)
+            maps = refiner.whole([torch.zeros(shape) for shape in shapes])
         with FlopCounterMode(display=False) as tile:
-            if refiner is not None:
-                box = torch.tensor([[0, 0, *size]])
-                crops = refiner.crops(photo.depth, maps, box, size, size)
-                refiner(torch.zeros(1, 3, *size, device=device), *crops)
-    return once.get_total_flops() / 1e9, tile.get_total_flops() / 1e9
+            box = torch.tensor([[0, 0, *size]], device="cpu")
+            crops = refiner.crops(torch.zeros(depth_shape), maps, box, size, size)
+            refiner(torch.zeros(1, 3, *size), *crops)
+    return coarse + once.get_total_flops() / 1e9, tile.get_total_flops() / 1e9
+
+
+@functools.cache
+def _coarse_cost(network: str, size: tuple[int, int]) -> tuple[float, "torch.Size", list["torch.Size"]]:
+    """GFLOP of a coarse network at a size, and the shapes of its depth and maps. Many models share one."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from hyperfocal.coarse import make
+
+    with torch.no_grad(), torch.device("meta"), FlopCounterMode(display=False) as count:
+        depth, maps = make(json.loads(network)).eval().requires_grad_(False)(torch.zeros(1, 3, *size))
+    return count.get_total_flops() / 1e9, depth.shape, [x.shape for x in maps]
