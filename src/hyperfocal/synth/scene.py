@@ -142,7 +142,8 @@ class Scene:
         repeats = repeats if repeats is not None else rng.uniform(0.3, 1.2)
         if kind in RAINED_ON and not self.indoor:
             roughness *= 1 - self.look.wet * rng.random()
-        metalness, bump = 0.6 if kind == "metal" else 0.0, 0.012 if kind in BUMPY else 0.0
+        metalness = 0.6 if kind == "metal" else 0.0
+        bump = 0.012 * max(roughness - 0.4, 0.0) if kind in BUMPY else 0.0  # bumps that shine would sparkle
         return Material(layer, (t[0], t[1], t[2]), repeats, roughness, metalness, bump)
 
     def white(self, glow: float = 0.0) -> Material:
