@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import torch
-from hyperfocal.cli.memory import keep_freed_memory, peak_rss_mb
+from hyperfocal.machine import keep_freed_memory, peak_rss_mb
 
 import hyperfocal
 from hyperfocal import baselines, checkpoints
