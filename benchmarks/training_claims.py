@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from hyperfocal.coarse.blocks import resize
 from hyperfocal.data.patches import PatchBatch, Patches, sampled
 from hyperfocal.data.unrealstereo4k import UnrealStereo4K
 from hyperfocal.metrics.consistency import consistency_boxes, consistency_error
 from hyperfocal.metrics.depth import scores
 from hyperfocal.metrics.edges import disparity_edges, soft_edge_error
-from hyperfocal.refine.blocks import resize
 from hyperfocal.tiles.plan import Box
 from hyperfocal.train.engine import Run
 from hyperfocal.train.recipes import recipe
@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--claims", nargs="+", choices=CLAIMS, default=list(CLAIMS))
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--scale", type=float, default=1.0, help="of every run's steps")
     parser.add_argument("--override", nargs="*", default=[], help="key=value of every run, such as threads=2")
     options = parser.parse_args()
     lines = []
@@ -110,7 +111,7 @@ def main() -> None:
             cells = [
                 f"{np.mean(column):.4f} ± {np.ptp(column) / 2:.4f}" for column in zip(*rows, strict=True)
             ]
-            steps = recipe(TRIALS[name].recipe, TRIALS[name].changes).steps
+            steps = scaled_steps(TRIALS[name], options.scale)
             lines.append(f"| {name} | {TRIALS[name].about} | " + " | ".join(cells) + f" | {steps} |")
         lines.append("")
         (options.out / "claims.md").write_text("\n".join(lines) + "\n")
@@ -126,12 +127,18 @@ def trained(name: str, seed: int, options: argparse.Namespace) -> Path:
     if done.exists():
         return folder
     starts = [f"{key}={trained(start, seed, options)}" for key, start in trial.starts.items()]
-    changes = [*trial.changes, *options.override, *starts, f"seed={621 + seed}"]
+    steps = f"steps={scaled_steps(trial, options.scale)}"
+    changes = [*trial.changes, *options.override, *starts, steps, f"seed={621 + seed}"]
     started = time.monotonic()
     run = Run(recipe(trial.recipe, changes), folder, resume=(folder / WEIGHTS).exists())
     run.train(UnrealStereo4K(options.data), lambda line: print(f"{folder.name}: {line}", flush=True))
     done.write_text(f"{time.monotonic() - started:.0f} seconds\n")
     return folder
+
+
+def scaled_steps(trial: Trial, scale: float) -> int:
+    """The steps of a trial's run."""
+    return round(scale * recipe(trial.recipe, trial.changes).steps)
 
 
 def scored(folder: Path, val: Path) -> list[float]:

@@ -10,6 +10,7 @@ from torch import nn
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.predictor import Model, choose_dtype
+from hyperfocal.refine import Refiner
 from tiny_model import CONFIG
 
 STRIDES = (32, 16, 8, 4, 2, 1)
@@ -29,7 +30,7 @@ class RedIsDepth(nn.Module):
         return CoarseOutput(self.factor * image[:, :1], features)
 
 
-class Refiner(nn.Module):
+class Answering(Refiner):
     """Answers with a function of the tile and the coarse depth; has memory for `room` tiles; counts them."""
 
     def __init__(self, answer, room=99):
@@ -89,7 +90,7 @@ def half_sky() -> np.ndarray:
 def test_each_tile_sees_its_own_place(tiling, keep_aspect):
     photo = textured(256, 384)
     metres = (
-        model(Refiner(from_tile), RedIsDepth(0.1), keep_aspect=keep_aspect)
+        model(Answering(from_tile), RedIsDepth(0.1), keep_aspect=keep_aspect)
         .predict(photo, tiling=tiling)
         .metres
     )
@@ -100,7 +101,7 @@ def test_each_tile_sees_its_own_place(tiling, keep_aspect):
 @pytest.mark.parametrize("size", [(200, 300), (333, 251)])
 @pytest.mark.parametrize("tiling", ["auto", "3x2", "p16", "p49", "r9"])
 def test_a_refiner_that_keeps_the_coarse_depth_gives_the_coarse_map(size, tiling, keep_aspect):
-    photo, network = textured(*size), model(Refiner(keep), keep_aspect=keep_aspect)
+    photo, network = textured(*size), model(Answering(keep), keep_aspect=keep_aspect)
     whole, tiled = (network.predict(photo, tiling=name).metres for name in ("none", tiling))
     np.testing.assert_allclose(tiled, whole, atol=0.12)  # of 0 to 10 m: two resamplings apart
     assert np.abs(tiled - whole).mean() < 0.02
@@ -111,30 +112,30 @@ def test_tiles_add_detail_that_the_coarse_map_cannot_hold():
     photo[..., 0] = np.where(np.arange(768) // 4 % 2, 200, 50)  # stripes of 4 px; a coarse pixel is 8
     truth = 10 / 255 * photo[..., 0]
     coarse, sharp = (
-        np.abs(model(Refiner(from_tile)).predict(photo, tiling=tiling).metres - truth).mean()
+        np.abs(model(Answering(from_tile)).predict(photo, tiling=tiling).metres - truth).mean()
         for tiling in ("none", "8x8")
     )
     assert sharp < 0.2 * coarse
 
 
 def test_the_papers_sizes_are_exact():
-    coarse, refiner = RedIsDepth(), Refiner(keep)
+    coarse, refiner = RedIsDepth(), Answering(keep)
     model(refiner, coarse, keep_aspect=False, tile_size=(32, 64)).predict(textured(100, 100), tiling="p16")
     assert coarse.sizes == [(1, 3, 64, 96)]
     assert refiner.sizes == {(32, 64)}
 
 
 def test_without_memory_for_a_batch_it_is_halved():
-    photo, refiner = textured(128, 192), Refiner(keep, room=3)
+    photo, refiner = textured(128, 192), Answering(keep, room=3)
     metres = model(refiner).predict(photo, tiling="p16", tile_batch=16).metres
-    assert np.array_equal(metres, model(Refiner(keep)).predict(photo, tiling="p16").metres)
+    assert np.array_equal(metres, model(Answering(keep)).predict(photo, tiling="p16").metres)
     assert refiner.seen == 16
     with pytest.raises(HyperfocalError, match="memory"):
-        model(Refiner(keep, room=0)).predict(photo, tiling="p16")
+        model(Answering(keep, room=0)).predict(photo, tiling="p16")
 
 
 def test_a_blank_tile_costs_nothing_and_keeps_the_coarse_depth():
-    refiner = Refiner(near)
+    refiner = Answering(near)
     depth, report = model(refiner, sky_from=None).predict_with_report(half_sky(), tiling="p16")
     assert (report.tiles, report.refined, refiner.seen) == (16, 8, 8)
     np.testing.assert_allclose(depth.metres[:100], 10, rtol=1e-2)
@@ -144,7 +145,7 @@ def test_a_blank_tile_costs_nothing_and_keeps_the_coarse_depth():
 def test_a_wire_in_the_sky_is_still_refined():
     photo = half_sky()
     photo[:128, 96:104] = 30
-    refiner = Refiner(lambda tile, depth: torch.where(tile[:, :1] < 0.5, 1.0, depth))
+    refiner = Answering(lambda tile, depth: torch.where(tile[:, :1] < 0.5, 1.0, depth))
     metres = model(refiner, sky_from=9.0).predict(photo, tiling="2x2").metres
     assert np.isfinite(metres[10:100, 98:102]).all()
     assert np.isinf(metres[10:100, :80]).all()
@@ -153,7 +154,7 @@ def test_a_wire_in_the_sky_is_still_refined():
 @pytest.mark.parametrize("size", [(256, 256), (64, 64), (100, 100)])
 def test_refine_takes_back_a_scale_that_the_refiner_adds(size):
     given = np.linspace(3, 9, size[0], dtype=np.float32)[:, None].repeat(size[1], 1)
-    metres = model(Refiner(lambda tile, depth: 1.7 * depth)).refine(textured(256, 256), given).metres
+    metres = model(Answering(lambda tile, depth: 1.7 * depth)).refine(textured(256, 256), given).metres
     np.testing.assert_allclose(metres[:, 100], np.linspace(3, 9, 256), rtol=0.05)
 
 
@@ -170,5 +171,5 @@ def test_precision_is_not_bfloat16_by_itself():
 def test_the_photo_is_not_written_to():
     photo = textured(64, 96)
     before = photo.copy()
-    model(Refiner(keep)).predict(photo, tiling="2x2")
+    model(Answering(keep)).predict(photo, tiling="2x2")
     assert np.array_equal(photo, before)

@@ -64,10 +64,13 @@ class ExternalBase:
         focal_px: float | None = None,
         seed: int = 0,
         tile_batch: int | None = None,
+        feedback: bool = False,
         max_pixels: int = MAX_PIXELS,
         on_progress: Progress | None = None,
     ) -> tuple[DepthMap, Report]:
-        """Predict the metric depth of one photo; as `Model.predict_with_report`."""
+        """Predict the metric depth of one photo; as `Model.predict_with_report`, but without feedback."""
+        if feedback:
+            raise HyperfocalError("a given base takes no feedback: only PatchFusion on its own base does")
         report = Report(tiling)
         with report.timing("read"):
             read = read_photo(photo, fov=fov, focal_px=focal_px, max_pixels=max_pixels)
