@@ -16,8 +16,9 @@ from hyperfocal.boosting import BoostingModel
 from hyperfocal.cli.models import describe
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.loading import outline
 from hyperfocal.models import matching
-from hyperfocal.predictor import Model, outline
+from hyperfocal.predictor import Model
 from hyperfocal.refine.baselines.boosting import Boosting, MergingNetwork, Structured
 from hyperfocal.refine.baselines.guided_filter import GuidedFilter, guided_filter
 from hyperfocal.refine.baselines.scale_shift import ScaleShift, fitted

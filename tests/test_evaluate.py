@@ -444,7 +444,7 @@ def test_the_table_leaves_empty_columns_out_and_marks_the_best():
 def evaluate_without_a_model(monkeypatch, tmp_path, *arguments):
     """What the command says before it would load a model."""
     write_frames(tmp_path / "data", 1)
-    monkeypatch.setattr("hyperfocal.predictor.load", lambda *_, **__: pytest.fail("loaded a model"))
+    monkeypatch.setattr("hyperfocal.loading.load", lambda *_, **__: pytest.fail("loaded a model"))
     source = ["--model", "nano", "--data", f"unrealstereo4k:{tmp_path / 'data'}"]
     return CliRunner().invoke(app, ["evaluate", *source, *map(str, arguments)])
 

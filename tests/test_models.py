@@ -10,7 +10,7 @@ import hyperfocal
 from hyperfocal import HyperfocalError, models
 from hyperfocal.cli import app
 from hyperfocal.cli.models import describe
-from hyperfocal.predictor import outline
+from hyperfocal.loading import outline
 
 
 @pytest.mark.parametrize("name", [n for n in models.names() if n not in models.BUNDLED])

@@ -17,7 +17,8 @@ from torch import nn
 import hyperfocal
 from hyperfocal import checkpoints
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.predictor import Model, choose_device, choose_dtype
+from hyperfocal.loading import choose_device, choose_dtype
+from hyperfocal.predictor import Model
 from hyperfocal.refine import Refiner
 from hyperfocal.refine.roi import crop_maps
 from hyperfocal.resample import process_size

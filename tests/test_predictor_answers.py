@@ -9,7 +9,8 @@ from torch import nn
 
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.predictor import Model, choose_dtype
+from hyperfocal.loading import choose_dtype
+from hyperfocal.predictor import Model
 from hyperfocal.refine import Refiner
 from tiny_model import CONFIG
 

@@ -14,12 +14,13 @@ from hyperfocal.errors import HyperfocalError
 
 if TYPE_CHECKING:
     from hyperfocal.depthmap import DepthMap
-    from hyperfocal.predictor import Model, load
+    from hyperfocal.loading import load
+    from hyperfocal.predictor import Model
 
 __version__ = "0.1.0"
 __all__ = ["DepthMap", "HyperfocalError", "Model", "__version__", "load"]
 
-_HOMES = {"DepthMap": "hyperfocal.depthmap", "Model": "hyperfocal.predictor", "load": "hyperfocal.predictor"}
+_HOMES = {"DepthMap": "hyperfocal.depthmap", "Model": "hyperfocal.predictor", "load": "hyperfocal.loading"}
 
 
 def __getattr__(name: str) -> Any:

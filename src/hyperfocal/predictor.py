@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import time
@@ -17,14 +16,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hyperfocal import baselines, checkpoints
+from hyperfocal import checkpoints
 from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.depthmap import DepthMap
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.models import config_of, find
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
-from hyperfocal.refine import Boosting, Refiner
+from hyperfocal.refine import Refiner
 from hyperfocal.refine.roi import crop_maps
 from hyperfocal.resample import FloatMap, process_size, resized, shrunken
 from hyperfocal.tiles import MERGERS
@@ -32,10 +30,7 @@ from hyperfocal.tiles.choose import flat, sees_nothing
 from hyperfocal.tiles.merge import Merger, tile_weight
 from hyperfocal.tiles.plan import Box, Pass, check_tiling, passes
 
-log = logging.getLogger("hyperfocal")
-
 Progress = Callable[[int, int], None]
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NEAREST = 1e-3  # metres: no surface is nearer than this
 
 
@@ -387,7 +382,9 @@ class Model:
     def _finish(self, depth: FloatMap, sky: NDArray[np.bool_] | None, photo: Photo, tiling: str) -> DepthMap:
         """Turn the networks' depth into metres, and sky into inf; in place."""
         if np.isnan(depth.min()):
-            raise HyperfocalError(f"model {self.name!r} gave NaN in {_dtype_name(self.dtype)}; try float32")
+            raise HyperfocalError(
+                f"model {self.name!r} gave NaN in {str(self.dtype).removeprefix('torch.')}; try float32"
+            )
         depth *= np.float32(self.canonical_scale(photo))
         np.maximum(depth, np.float32(NEAREST), out=depth)
         if sky is not None:
@@ -442,97 +439,3 @@ def _checked(metres: NDArray[np.floating], photo: Photo) -> FloatMap:
 
 def _size(photo: Photo) -> tuple[int, int]:
     return photo.pixels.shape[0], photo.pixels.shape[1]
-
-
-def _dtype_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of that name; "auto" is cuda, else mps, else cpu.
-
-    Raises:
-        HyperfocalError: there is no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise HyperfocalError(f"device {name!r} can't be used here: {str(error).splitlines()[0]}") from error
-    return device
-
-
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Return the precision of that name; "auto" is float16 on CUDA and float32 elsewhere.
-
-    Not bfloat16: its 8 bits turn a depth map into terraces of one or two percent.
-
-    Raises:
-        HyperfocalError: there is no such precision.
-    """
-    if name == "auto":
-        return torch.float16 if device.type == "cuda" else torch.float32
-    if name not in DTYPES:
-        raise HyperfocalError(f"dtype {name!r}: one of auto, {', '.join(DTYPES)}")
-    return DTYPES[name]
-
-
-def load(
-    model: str | os.PathLike[str] = "nano",
-    *,
-    weights: str | None = "trained",
-    seed: int = 0,
-    device: str = "auto",
-    dtype: str = "auto",
-) -> Model:
-    """Load a model.
-
-    Args:
-        model: bundled name, local directory (config.json + model.safetensors) or hub id; with `weights=None` also
-            a published system on a base network, such as "prv2-m-zoedepth".
-        weights: "trained", or None for random ones, with which nothing is read but the configuration.
-        seed: of random weights.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        dtype: "auto", "float32", "bfloat16", "float16".
-
-    Raises:
-        HyperfocalError: nothing has that name, the files don't fit, or the device isn't here.
-    """
-    if weights not in ("trained", None):
-        raise HyperfocalError(f"weights {weights!r}: 'trained', or None for random ones")
-    where = choose_device(device)
-    precision = choose_dtype(dtype, where)
-    if weights is None:
-        config = config_of(model)
-        with torch.random.fork_rng([]):
-            torch.manual_seed(seed)
-            coarse, refiner = checkpoints.build(config)
-    elif baseline := baselines.split(os.fspath(model)):
-        what, base = baseline
-        config, coarse, refiner = baselines.on(what, find(base))
-    else:
-        config, coarse, refiner = checkpoints.load(find(model))
-    log.info("model %s on %s in %s", os.fspath(model), where, _dtype_name(precision))
-    kind: type[Model] = Model
-    if isinstance(refiner, Boosting):
-        from hyperfocal.boosting import BoostingModel  # itself built on this module
-
-        kind = BoostingModel
-    return kind(os.fspath(model), config, coarse, refiner, where, precision)
-
-
-def outline(model: str | os.PathLike[str]) -> Model:
-    """Return a model without numbers in it: networks on the meta device, to count parameters and FLOP.
-
-    Args:
-        model: as for `load`.
-
-    Raises:
-        HyperfocalError: nothing has that name.
-    """
-    config, meta = config_of(model), torch.device("meta")
-    with meta:
-        coarse, refiner = checkpoints.build(config)
-    return Model(os.fspath(model), config, coarse, refiner, meta, torch.float32)

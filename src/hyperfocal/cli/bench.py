@@ -34,7 +34,7 @@ def bench(
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from hyperfocal.predictor import load
+    from hyperfocal.loading import load
 
     if threads is not None:
         torch.set_num_threads(threads)

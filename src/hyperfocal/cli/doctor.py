@@ -21,8 +21,8 @@ def doctor(
     """Say what this machine has and which extras work; exit 1 if a bundled model doesn't load."""
     import torch
 
+    from hyperfocal.loading import choose_device, choose_dtype
     from hyperfocal.models import BUNDLED
-    from hyperfocal.predictor import choose_device, choose_dtype
 
     device = choose_device()
     found: dict[str, Any] = {

@@ -28,8 +28,8 @@ def models(
     from rich.progress import track
     from rich.table import Table
 
+    from hyperfocal.loading import outline
     from hyperfocal.models import matching
-    from hyperfocal.predictor import outline
 
     console = Console(stderr=True)
     wanted = matching(names or ["*"])

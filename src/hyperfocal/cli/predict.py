@@ -234,7 +234,7 @@ def _load(
     keep_freed_memory()
     import torch
 
-    from hyperfocal.predictor import load
+    from hyperfocal.loading import load
 
     if threads is not None:
         torch.set_num_threads(threads)

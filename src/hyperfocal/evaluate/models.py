@@ -91,7 +91,7 @@ def _context() -> Any:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hyperfocal.predictor"])
+    context.set_forkserver_preload(["hyperfocal.loading"])
     return context
 
 
@@ -109,7 +109,7 @@ def _load(name: str, device: str) -> dict[str, str]:
     keep_freed_memory()
     import torch
 
-    from hyperfocal.predictor import load
+    from hyperfocal.loading import load
 
     _model = load(name, device=device)
     device_words = f"{_model.device}, {torch.get_num_threads()} threads"

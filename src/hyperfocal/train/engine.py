@@ -27,7 +27,8 @@ from hyperfocal import checkpoints
 from hyperfocal.data.batches import Reader, Share, batches
 from hyperfocal.data.kinds import DataSet
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.predictor import Model, choose_device
+from hyperfocal.loading import choose_device
+from hyperfocal.predictor import Model
 from hyperfocal.train import checkpoint, processes
 from hyperfocal.train.average import Average
 from hyperfocal.train.journal import Journal
