@@ -14,11 +14,12 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import statistics
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hyperfocal.machine import keep_freed_memory, peak_rss_mb
 
 if TYPE_CHECKING:
     from hyperfocal.predictor import Model
@@ -57,8 +58,6 @@ def systems() -> dict[str, Published]:
 
 def measure(name: str, repeats: int, whole: bool, threads: int) -> dict[str, Any]:
     """Return the figures of one system, in this process."""
-    from hyperfocal.cli.memory import keep_freed_memory
-
     keep_freed_memory()
     import torch
 
@@ -93,7 +92,7 @@ def measure_photo(model: Model) -> dict[str, Any]:
     def predict() -> None:
         report.update(model.predict_with_report(photo, tiling="p16")[1].seconds)
 
-    return {"photo": timed(predict, 1), "stages": report, "peak_gib": rss_gib(), "gemm": gemm()}
+    return {"photo": timed(predict, 1), "stages": report, "peak_gib": (peak_rss_mb() or 0) * 1e6 / 2**30, "gemm": gemm()}
 
 
 def measure_tile(model: Model, repeats: int) -> dict[str, Any]:
@@ -115,7 +114,7 @@ def measure_tile(model: Model, repeats: int) -> dict[str, Any]:
             "tile": lambda: refiner(image, *crops),
         }
         steps["tile"]()
-        result: dict[str, Any] = {"peak_gib": rss_gib()}
+        result: dict[str, Any] = {"peak_gib": (peak_rss_mb() or 0) * 1e6 / 2**30}
         before = gemm()
         result |= {name: timed(step, repeats) for name, step in steps.items()}
         after = gemm()
@@ -147,11 +146,6 @@ def timed(run: Callable[[], object], repeats: int) -> dict[str, float]:
         runs.append((time.perf_counter() - start, time.process_time() - cpu))
     seconds, cpu_seconds = map(statistics.median, zip(*runs, strict=True))
     return {"seconds": seconds, "cpu_seconds": cpu_seconds}
-
-
-def rss_gib() -> float:
-    """Most memory that this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -87,9 +88,9 @@ def config(what: str, model: ModelConfig) -> ModelConfig:
 
 
 def split(name: str) -> tuple[str, str] | None:
-    """Return what and base of `baseline-<what>-<base>`; None: the name is of another form."""
+    """Return what and base of `baseline-<what>-<base>`; None: the name is of another form, or a directory's."""
     match = re.fullmatch(r"baseline-([a-z]+)-(.+)", name)
-    return None if match is None else (match[1], match[2])
+    return None if match is None or Path(name).is_dir() else (match[1], match[2])
 
 
 def on(what: str, directory: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.Module | None]:

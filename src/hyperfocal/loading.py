@@ -61,8 +61,8 @@ def load(
     """Load a model.
 
     Args:
-        model: bundled name, local directory (config.json + model.safetensors) or hub id; with `weights=None` also
-            a published system on a base network, such as "prv2-m-zoedepth".
+        model: bundled name, `baseline-<what>-<base>`, local directory (config.json + model.safetensors) or hub id;
+            with `weights=None` also a published system on a base network, such as "prv2-m-zoedepth".
         weights: "trained", or None for random ones, with which nothing is read but the configuration.
         seed: of random weights.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".

@@ -224,7 +224,8 @@ def config_of(name: str | os.PathLike[str]) -> ModelConfig:
     if baseline := baselines.split(os.fspath(name)):
         what, base = baseline
         return baselines.config(what, config_of(base))
-    return published(os.fspath(name)) or read_config(find(name))
+    table = None if Path(name).is_dir() else published(os.fspath(name))
+    return table or read_config(find(name))
 
 
 def _unknown(text: str) -> HyperfocalError:

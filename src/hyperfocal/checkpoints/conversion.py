@@ -116,7 +116,10 @@ def _states(
     """Our names for the coarse network's entries and for the refiner's."""
     if config.refiner is None or refiner is None:
         return base_network_state(published, coarse_network), {}
-    rename = REFINERS[config.refiner["kind"]]
+    kind = config.refiner["kind"]
+    if kind not in REFINERS:
+        raise HyperfocalError(f"no published checkpoints of {kind} are known")
+    rename = REFINERS[kind]
     if coarse is not None:
         return base_network_state(coarse, coarse_network), rename(published, refiner)
     if not any(name.startswith(COARSE) for name in published):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from hyperfocal.checkpoints.state import check_state
+from hyperfocal.checkpoints.state import check_state, first
 from hyperfocal.errors import HyperfocalError
 
 # A published name (a regular expression) and how to make our name of it; None: known, and used by nobody.
@@ -199,7 +199,9 @@ def _renamed(
 ) -> dict[str, Tensor]:
     unknown = [name for name in published if not any(re.fullmatch(pattern, name) for pattern, _ in rules)]
     if unknown:
-        raise HyperfocalError(f"the published checkpoint has entries that nobody knows: {', '.join(unknown)}")
+        raise HyperfocalError(
+            f"the published checkpoint has {len(unknown)} entries that nobody knows: {first(unknown, 10)}"
+        )
     names = {name: _rename(name, rules) for name in published}
     state = {ours: published[theirs] for theirs, ours in names.items() if ours is not None}
     expected = network.state_dict()

@@ -36,12 +36,13 @@ def check_state(source: str, expected: Mapping[str, Tensor], given: Mapping[str,
             if name in given and given[name].shape != expected[name].shape
         ],
     }
-    found = [f"{len(names)} {sort} ({_first(names)})" for sort, names in differences.items() if names]
+    found = [f"{len(names)} {sort} ({first(names)})" for sort, names in differences.items() if names]
     if found:
         count = sum(map(len, differences.values()))
         raise MisfitError(f"{source} does not fit the network: {'; '.join(found)}", count)
 
 
-def _first(names: Iterable[str], count: int = 3) -> str:
+def first(names: Iterable[str], count: int = 3) -> str:
+    """Return the first `count` names in one line, with dots where there are more."""
     names = list(names)
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")

@@ -44,7 +44,7 @@ def doctor(
     else:
         lines = [f"{key:<12}{'none' if value is None else value}" for key, value in found.items()]
         for kind, troubles in (("model", models), ("extra", extras)):
-            lines += [f"{kind} {name:<8}{trouble or 'works'}" for name, trouble in troubles.items()]
+            lines += [f"{kind} {name:<13}{trouble or 'works'}" for name, trouble in troubles.items()]
         typer.echo("\n".join(lines))
     if any(models.values()):
         raise typer.Exit(1)

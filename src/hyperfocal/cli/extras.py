@@ -4,8 +4,8 @@ EXTRAS = {  # what each one imports
     "metrics": ("kornia", "matplotlib", "scipy", "skimage", "torchmetrics"),
     "nyuv2": ("h5py", "scipy"),
     "stream": ("blosc2", "webdataset"),
-    "synth": ("cv2", "moderngl"),
     "train": ("accelerate", "cv2", "matplotlib", "tensorboard"),
+    "synth": ("cv2", "moderngl"),
     "transformers": ("transformers",),
 }
 

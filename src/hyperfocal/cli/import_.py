@@ -19,11 +19,11 @@ class Kind(StrEnum):
 
 
 PATTERNS = {  # of the names in `hyperfocal models` that a kind can be
-    Kind.PATCHFUSION: "patchfusion*",
+    Kind.PATCHFUSION: "patchfusion-[!c]*",
     Kind.PATCHREFINER: "prv1-*",
     Kind.PATCHREFINER_V2: "prv2-*",
     Kind.ZOEDEPTH: "zoedepth",
-    Kind.DEPTH_ANYTHING: "da-*",
+    Kind.DEPTH_ANYTHING: "da*-vit?",
 }
 
 
