@@ -92,7 +92,7 @@ def measure_photo(model: Model) -> dict[str, Any]:
     def predict() -> None:
         report.update(model.predict_with_report(photo, tiling="p16")[1].seconds)
 
-    return {"photo": timed(predict, 1), "stages": report, "peak_gib": (peak_rss_mb() or 0) * 1e6 / 2**30, "gemm": gemm()}
+    return {"photo": timed(predict, 1), "stages": report, "peak_gib": peak_gib(), "gemm": gemm()}
 
 
 def measure_tile(model: Model, repeats: int) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def measure_tile(model: Model, repeats: int) -> dict[str, Any]:
             "tile": lambda: refiner(image, *crops),
         }
         steps["tile"]()
-        result: dict[str, Any] = {"peak_gib": (peak_rss_mb() or 0) * 1e6 / 2**30}
+        result: dict[str, Any] = {"peak_gib": peak_gib()}
         before = gemm()
         result |= {name: timed(step, repeats) for name, step in steps.items()}
         after = gemm()
@@ -146,6 +146,11 @@ def timed(run: Callable[[], object], repeats: int) -> dict[str, float]:
         runs.append((time.perf_counter() - start, time.process_time() - cpu))
     seconds, cpu_seconds = map(statistics.median, zip(*runs, strict=True))
     return {"seconds": seconds, "cpu_seconds": cpu_seconds}
+
+
+def peak_gib() -> float:
+    """Most memory that this process has held so far."""
+    return (peak_rss_mb() or 0) * 1e6 / 2**30
 
 
 def main() -> None:

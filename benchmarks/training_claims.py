@@ -131,7 +131,8 @@ def trained(name: str, seed: int, options: argparse.Namespace) -> Path:
     changes = [*trial.changes, *options.override, *starts, steps, f"seed={621 + seed}"]
     started = time.monotonic()
     run = Run(recipe(trial.recipe, changes), folder, resume=(folder / WEIGHTS).exists())
-    run.train(UnrealStereo4K(options.data), lambda line: print(f"{folder.name}: {line}", flush=True))
+    if not run.train(UnrealStereo4K(options.data), lambda line: print(f"{folder.name}: {line}", flush=True)):
+        raise SystemExit(f"{folder.name}: stopped; start again to go on")
     done.write_text(f"{time.monotonic() - started:.0f} seconds\n")
     return folder
 
