@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperfocal import checkpoints
+from hyperfocal.camera import NEAREST
 from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.depthmap import DepthMap
@@ -25,13 +26,12 @@ from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
 from hyperfocal.refine import Refiner
 from hyperfocal.refine.roi import crop_maps
 from hyperfocal.resample import FloatMap, process_size, resized, shrunken
-from hyperfocal.tiles import MERGERS
 from hyperfocal.tiles.choose import flat, sees_nothing
 from hyperfocal.tiles.merge import Merger, tile_weight
+from hyperfocal.tiles.mergers import MERGERS
 from hyperfocal.tiles.plan import Box, Pass, check_tiling, passes
 
 Progress = Callable[[int, int], None]
-NEAREST = 1e-3  # metres: no surface is nearer than this
 
 
 @dataclass
@@ -386,7 +386,7 @@ class Model:
                 f"model {self.name!r} gave NaN in {str(self.dtype).removeprefix('torch.')}; try float32"
             )
         depth *= np.float32(self.canonical_scale(photo))
-        np.maximum(depth, np.float32(NEAREST), out=depth)
+        np.maximum(depth, NEAREST, out=depth)
         if sky is not None:
             depth[sky] = np.inf
         meta = {"model": self.name, "tiling": tiling}
