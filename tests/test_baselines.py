@@ -27,6 +27,7 @@ from hyperfocal.tiles.deformation import DeformationMerger
 from hyperfocal.tiles.merge import Merger, tile_weight
 from hyperfocal.tiles.plan import Box, plan
 from hyperfocal.tiles.poisson import PoissonMerger, screened_poisson
+from hyperfocal.tiles.tiling import Tiling
 from test_predictor import picture
 from tiny_model import CONFIG, write_tiny_model
 
@@ -102,7 +103,7 @@ def scaled(tile: np.ndarray, number: int) -> np.ndarray:
 @pytest.mark.parametrize("what", baselines.BASELINES)
 def test_a_baseline_is_an_ordinary_model(what, base):
     made = model(what, base)
-    depth, report = made.predict_with_report(picture(), tiling="2x3")
+    depth, report = made.predict_with_report(picture(), Tiling("2x3"))
     assert depth.metres.shape == (200, 300)
     assert (depth.metres > 0).all()
     assert report.refined == (0 if what == "coarse" else 6)
@@ -372,7 +373,9 @@ def test_boosting_is_loaded_as_a_model_that_chooses_its_patches(base):
     assert isinstance(made, BoostingModel)
     pixels = picture(256, 384)
     seen: list[tuple[int, int]] = []
-    depth, report = made.predict_with_report(pixels, on_progress=lambda done, n: seen.append((done, n)))
+    depth, report = made.predict_with_report(
+        pixels, Tiling(on_progress=lambda done, n: seen.append((done, n)))
+    )
     assert report.tiles == len(seen) > 0
     assert seen[-1] == (report.tiles, report.tiles)
     assert not np.array_equal(depth.metres, made.predict(pixels, tiling="none").metres)
