@@ -17,7 +17,7 @@ from hyperfocal.cli.models import describe
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.loading import outline
-from hyperfocal.models import matching
+from hyperfocal.models import config_of, matching
 from hyperfocal.predictor import Model
 from hyperfocal.refine.baselines.boosting import Boosting, MergingNetwork, Structured
 from hyperfocal.refine.baselines.guided_filter import GuidedFilter, guided_filter
@@ -119,6 +119,23 @@ def test_a_baseline_predicts_on_its_own_tiling_and_in_the_papers_geometry(what, 
     depth = model(what, base, keep_aspect=False).predict(picture(130, 170)).metres
     assert depth.shape == (130, 170)
     assert (depth > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("baseline-guided-da-vits", (784, 1036)),  # any size
+        ("baseline-tiles-da-vits", (392, 518)),
+        ("baseline-tiles-prv2-m-da-vits", (378, 518)),  # the tiles of V2, to multiples of 14
+        ("smd-net-da-vits", (392, 518)),  # any size
+    ],
+)
+def test_tiles_are_of_a_size_that_the_refiner_takes(name, size):
+    assert config_of(name).tile_size == size
+
+
+def test_the_guided_filter_takes_a_tile_of_any_size():
+    assert GuidedFilter()(torch.rand(1, 3, 33, 47), torch.rand(1, 1, 33, 47), ()).shape == (1, 1, 33, 47)
 
 
 def test_baselines_have_the_weights_of_their_base(base):

@@ -225,6 +225,8 @@ def test_feedback_is_refused_by_a_refiner_that_has_no_input_for_it(model):
     for refuses in (model, tiny_model(refiner=None)):
         with pytest.raises(HyperfocalError, match="takes no feedback"):
             refuses.predict(picture(), tiling="p49", feedback=True)
+    with pytest.raises(HyperfocalError, match="takes no feedback"):
+        model.refine_with_report(picture(), np.ones((200, 300)), Tiling("p49", feedback=True))
 
 
 # coarse map and refiner

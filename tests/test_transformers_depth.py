@@ -247,6 +247,13 @@ def test_a_model_without_refiner_cannot_sharpen(models):
         ExternalBase(models["glpn"], tiny_model(refiner=None))
 
 
+def test_a_given_base_takes_no_feedback(models, photo):
+    base = ExternalBase(models["glpn"], tiny_model())
+    base._predict = None  # said before it runs
+    with pytest.raises(HyperfocalError, match="takes no feedback"):
+        base.predict_with_report(photo, Tiling("p49", feedback=True))
+
+
 def test_alignment_finds_scale_and_shift_of_inverse_depth():
     metres = np.random.default_rng(0).uniform(1, 50, (40, 60)).astype(np.float32)
     metres[:5] = np.inf

@@ -38,7 +38,7 @@ class Encoder(nn.Module):
             self.to_stride2 = nn.Sequential(nn.ConvTranspose2d(channels[0], half, 2, stride=2), nn.ReLU())
             channels = [half, *channels]
         self.channels: tuple[int, ...] = tuple(reversed(channels))
-        published = timm.get_pretrained_cfg(name)
+        published: Any = timm.get_pretrained_cfg(name)
         self.normalize = Normalize(published.mean, published.std)
 
     def forward(self, image: Tensor, extra: Tensor | None = None) -> tuple[Tensor, ...]:
