@@ -86,11 +86,13 @@ def measure_photo(model: Model) -> dict[str, Any]:
     """Return the figures of a whole photo, P=16."""
     import numpy as np
 
+    from hyperfocal.tiles.tiling import Tiling
+
     photo = np.random.default_rng(0).integers(0, 256, (*PHOTO, 3), np.uint8)
     report: dict[str, Any] = {}
 
     def predict() -> None:
-        report.update(model.predict_with_report(photo, tiling="p16")[1].seconds)
+        report.update(model.predict_with_report(photo, Tiling("p16"))[1].seconds)
 
     return {"photo": timed(predict, 1), "stages": report, "peak_gib": peak_gib(), "gemm": gemm()}
 

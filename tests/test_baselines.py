@@ -17,7 +17,7 @@ from hyperfocal.cli.models import describe
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.loading import outline
-from hyperfocal.models import matching
+from hyperfocal.models import config_of, matching
 from hyperfocal.predictor import Model
 from hyperfocal.refine.baselines.boosting import Boosting, MergingNetwork, Structured
 from hyperfocal.refine.baselines.guided_filter import GuidedFilter, guided_filter
@@ -27,6 +27,7 @@ from hyperfocal.tiles.deformation import DeformationMerger
 from hyperfocal.tiles.merge import Merger, tile_weight
 from hyperfocal.tiles.plan import Box, plan
 from hyperfocal.tiles.poisson import PoissonMerger, screened_poisson
+from hyperfocal.tiles.tiling import Tiling
 from test_predictor import picture
 from tiny_model import CONFIG, write_tiny_model
 
@@ -102,7 +103,7 @@ def scaled(tile: np.ndarray, number: int) -> np.ndarray:
 @pytest.mark.parametrize("what", baselines.BASELINES)
 def test_a_baseline_is_an_ordinary_model(what, base):
     made = model(what, base)
-    depth, report = made.predict_with_report(picture(), tiling="2x3")
+    depth, report = made.predict_with_report(picture(), Tiling("2x3"))
     assert depth.metres.shape == (200, 300)
     assert (depth.metres > 0).all()
     assert report.refined == (0 if what == "coarse" else 6)
@@ -118,6 +119,23 @@ def test_a_baseline_predicts_on_its_own_tiling_and_in_the_papers_geometry(what, 
     depth = model(what, base, keep_aspect=False).predict(picture(130, 170)).metres
     assert depth.shape == (130, 170)
     assert (depth > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("baseline-guided-da-vits", (784, 1036)),  # any size
+        ("baseline-tiles-da-vits", (392, 518)),
+        ("baseline-tiles-prv2-m-da-vits", (378, 518)),  # the tiles of V2, to multiples of 14
+        ("smd-net-da-vits", (392, 518)),  # any size
+    ],
+)
+def test_tiles_are_of_a_size_that_the_refiner_takes(name, size):
+    assert config_of(name).tile_size == size
+
+
+def test_the_guided_filter_takes_a_tile_of_any_size():
+    assert GuidedFilter()(torch.rand(1, 3, 33, 47), torch.rand(1, 1, 33, 47), ()).shape == (1, 1, 33, 47)
 
 
 def test_baselines_have_the_weights_of_their_base(base):
@@ -372,7 +390,9 @@ def test_boosting_is_loaded_as_a_model_that_chooses_its_patches(base):
     assert isinstance(made, BoostingModel)
     pixels = picture(256, 384)
     seen: list[tuple[int, int]] = []
-    depth, report = made.predict_with_report(pixels, on_progress=lambda done, n: seen.append((done, n)))
+    depth, report = made.predict_with_report(
+        pixels, Tiling(on_progress=lambda done, n: seen.append((done, n)))
+    )
     assert report.tiles == len(seen) > 0
     assert seen[-1] == (report.tiles, report.tiles)
     assert not np.array_equal(depth.metres, made.predict(pixels, tiling="none").metres)

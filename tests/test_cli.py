@@ -267,10 +267,10 @@ def test_a_full_disk_is_one_line_an_image_and_leaves_nothing(predict, tmp_path, 
 def test_a_fault_in_one_image_does_not_stop_the_others(predict, tmp_path, monkeypatch):
     whole = Model.predict_with_report
 
-    def faulty(self, photo, **options):
+    def faulty(self, photo, *how, **options):
         if photo.stem == "a":
             raise RuntimeError("out of\nmemory")
-        return whole(self, photo, **options)
+        return whole(self, photo, *how, **options)
 
     monkeypatch.setattr(Model, "predict_with_report", faulty)
     result = predict(*(write_photo(tmp_path / f"{name}.png") for name in "ab"))

@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hyperfocal.coarse.idisc import IDisc, Partition
-from hyperfocal.losses.laplacian_mixture import Mixture, mixture_nll
+from hyperfocal.coarse.idisc import Discretisation, IDisc, Partition
+from hyperfocal.losses.laplacian_mixture import mixture_nll
 from hyperfocal.refine.baselines.graph_gdsr import Graph, GraphGDSR, average_up, conjugate_gradient, solve
-from hyperfocal.refine.baselines.smd_net import SMDNet
+from hyperfocal.refine.baselines.smd_net import Mixture, SMDNet
 
 
 def seeded(seed=0):
@@ -157,6 +157,33 @@ def test_smd_net_reads_each_point_alone():
         corner = net(tile[..., :4, :4], depth[..., :4, :4], [m[..., :4, :4] for m in maps])
     assert torch.allclose(whole[..., :4, :4], corner, atol=1e-5)
     assert 0.5 <= whole.min() <= whole.max() <= 50
+
+
+def test_half_precision_leaves_smd_nets_depth_its_steps():
+    """Of 1024 points most have a depth of their own; bfloat16 would leave a few dozen values."""
+    torch.manual_seed(0)
+    net = SMDNet((1,) * 6, (16, 8)).eval()
+    maps = list(torch.randn(6, 1, 1, 32, 32).bfloat16())
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        depth = net(torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32) * 10, maps)
+    assert depth.dtype == torch.float32
+    assert len(depth.unique()) > 900
+
+
+def test_half_precision_leaves_idiscs_depth_its_steps():
+    torch.manual_seed(0)
+    net = Discretisation(8, layers=1, heads=2).eval()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        log_depth = net(torch.randn(1, 1024, 8), torch.randn(1, 4, 8))
+    assert log_depth.dtype == torch.float32
+    assert len(log_depth.unique()) > 900
+
+
+def test_smd_net_takes_a_tile_of_any_size():
+    net = SMDNet((1,) * 6, (4,)).eval()
+    tile, depth = torch.rand(1, 3, 33, 47), torch.rand(1, 1, 33, 47)
+    maps = [torch.randn(1, 1, *size) for size in net.feature_sizes(33, 47)]
+    assert net(tile, depth, maps).shape == (1, 1, 33, 47)
 
 
 def test_pixels_of_a_partition_divide_themselves_among_the_queries():

@@ -24,6 +24,7 @@ from hyperfocal.refine.roi import crop_maps
 from hyperfocal.resample import process_size
 from hyperfocal.tiles.merge import gaussian_mask
 from hyperfocal.tiles.plan import plan
+from hyperfocal.tiles.tiling import Tiling
 from tiny_model import CONFIG, networks, tiny_model, write_tiny_model
 
 
@@ -108,7 +109,7 @@ def test_any_size_gives_a_whole_map(size, keep_aspect):
 
 @pytest.mark.parametrize("tiling", ["auto", "none", "2x3", "p16", "p49", "r4"])
 def test_tilings(model, tiling):
-    depth, report = model.predict_with_report(picture(), tiling=tiling)
+    depth, report = model.predict_with_report(picture(), Tiling(tiling))
     assert depth.metres.shape == (200, 300)
     assert report.tiles == {"auto": 6, "none": 0, "2x3": 6, "p16": 16, "p49": 49, "r4": 53}[tiling]
     assert set(report.seconds) == {"read", "coarse", "refine"}
@@ -224,6 +225,8 @@ def test_feedback_is_refused_by_a_refiner_that_has_no_input_for_it(model):
     for refuses in (model, tiny_model(refiner=None)):
         with pytest.raises(HyperfocalError, match="takes no feedback"):
             refuses.predict(picture(), tiling="p49", feedback=True)
+    with pytest.raises(HyperfocalError, match="takes no feedback"):
+        model.refine_with_report(picture(), np.ones((200, 300)), Tiling("p49", feedback=True))
 
 
 # coarse map and refiner
@@ -292,7 +295,7 @@ def test_sky_in_flat_tiles_stays_sky_whatever_the_refiner_says():
     pixels = picture(240, 320)
     pixels[:120] = (120, 160, 230)
     model = Model("hostile", CONFIG, Far(), Hostile(), torch.device("cpu"), torch.float32)
-    depth, report = model.predict_with_report(pixels, tiling="4x1")
+    depth, report = model.predict_with_report(pixels, Tiling("4x1"))
     assert np.isinf(depth.metres[:100]).all()
     assert np.isfinite(depth.metres[160:]).all()
     assert report.refined < report.tiles

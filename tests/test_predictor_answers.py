@@ -12,6 +12,7 @@ from hyperfocal.errors import HyperfocalError
 from hyperfocal.loading import choose_dtype
 from hyperfocal.predictor import Model
 from hyperfocal.refine import Refiner
+from hyperfocal.tiles.tiling import Tiling
 from tiny_model import CONFIG
 
 STRIDES = (32, 16, 8, 4, 2, 1)
@@ -137,7 +138,7 @@ def test_without_memory_for_a_batch_it_is_halved():
 
 def test_a_blank_tile_costs_nothing_and_keeps_the_coarse_depth():
     refiner = Answering(near)
-    depth, report = model(refiner, sky_from=None).predict_with_report(half_sky(), tiling="p16")
+    depth, report = model(refiner, sky_from=None).predict_with_report(half_sky(), Tiling("p16"))
     assert (report.tiles, report.refined, refiner.seen) == (16, 8, 8)
     np.testing.assert_allclose(depth.metres[:100], 10, rtol=1e-2)
     np.testing.assert_allclose(depth.metres[-100:], 1, rtol=1e-2)

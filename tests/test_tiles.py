@@ -1,6 +1,8 @@
 """Tiles: they cover every photo, merge without a trace, and are the published ones where they claim it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.tiles.choose import flat, sees_nothing
 from hyperfocal.tiles.merge import BLENDS, Merger, gaussian_mask, ramp, tile_weight
-from hyperfocal.tiles.plan import Box, check_tiling, grid, passes, plan, random_tiles
+from hyperfocal.tiles.plan import Box, grid, passes, plan, random_tiles
+from hyperfocal.tiles.tiling import Tiling
 
 PARITY = Path(__file__).parent / "data" / "parity" / "tiling"
 SIDES = st.integers(32, 700)
@@ -75,7 +78,15 @@ def test_names_give_their_number_of_tiles(tiling, count):
 )
 def test_other_names_are_refused(tiling):
     with pytest.raises(HyperfocalError, match="is not known"):
-        check_tiling(tiling)
+        Tiling(tiling)
+
+
+def test_a_plan_needs_no_torch():
+    """Options are checked and frames are read with it: neither waits for torch."""
+    code = (
+        "import sys; import hyperfocal.tiles.plan, hyperfocal.tiles.tiling; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_tiles_too_fine_for_the_photo_are_refused():

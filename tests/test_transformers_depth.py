@@ -22,6 +22,7 @@ from hyperfocal.coarse.depth_anything_v2 import DepthAnythingV2  # noqa: E402
 from hyperfocal.coarse.dpt import Decoder  # noqa: E402
 from hyperfocal.errors import HyperfocalError  # noqa: E402
 from hyperfocal.external import ExternalBase, aligned  # noqa: E402
+from hyperfocal.tiles.tiling import Tiling  # noqa: E402
 from tiny_model import CONFIG, tiny_model, write_tiny_model  # noqa: E402
 
 METRIC = {name: getattr(tiny, name)() for name in ("depth_anything", "zoedepth", "glpn", "depth_pro")}
@@ -219,7 +220,7 @@ def test_offline_a_hub_id_is_one_line():
 @pytest.mark.parametrize("name", METRIC)
 def test_the_scale_is_the_bases(models, photo, name):
     base = ExternalBase(models[name], tiny_model())
-    depth, report = base.predict_with_report(photo, tiling="2x2")
+    depth, report = base.predict_with_report(photo, Tiling("2x2"))
     pipeline = transformers.pipeline("depth-estimation", model=str(models[name]), device="cpu")
     expected = pipeline(Image.open(photo))["predicted_depth"].numpy()
     assert depth.metres.shape == expected.shape == (80, 120)
@@ -237,13 +238,20 @@ def test_relative_depth_is_refused_and_aligned_on_request(models, photo):
     own = model.predict(photo, tiling="none").metres
     base = ExternalBase(models["relative"], model, align=True)
     base._predict = lambda image: {"predicted_depth": torch.from_numpy(300 / own - 2)}
-    depth = base.predict_with_report(photo, tiling="none")[0].metres
+    depth = base.predict_with_report(photo, Tiling("none"))[0].metres
     np.testing.assert_allclose(depth, own, rtol=1e-3)
 
 
 def test_a_model_without_refiner_cannot_sharpen(models):
     with pytest.raises(HyperfocalError, match="no refiner"):
         ExternalBase(models["glpn"], tiny_model(refiner=None))
+
+
+def test_a_given_base_takes_no_feedback(models, photo):
+    base = ExternalBase(models["glpn"], tiny_model())
+    base._predict = None  # said before it runs
+    with pytest.raises(HyperfocalError, match="takes no feedback"):
+        base.predict_with_report(photo, Tiling("p49", feedback=True))
 
 
 def test_alignment_finds_scale_and_shift_of_inverse_depth():

@@ -17,7 +17,7 @@ from torch import nn
 
 from hyperfocal import checkpoints
 from hyperfocal.checkpoints import ModelConfig
-from hyperfocal.checkpoints.config import unknown
+from hyperfocal.checkpoints.config import multiple_of, unknown
 
 
 class Baseline(NamedTuple):
@@ -27,7 +27,7 @@ class Baseline(NamedTuple):
         about: one line for people.
         refiner: its refiner; None: none.
         merge: how its tiles become one map.
-        tile_size: at which it processes tiles; the model's own unless given.
+        tile_size: at which it processes tiles, but for rounding; the model's own unless given.
     """
 
     about: str
@@ -78,11 +78,14 @@ def config(what: str, model: ModelConfig) -> ModelConfig:
     if what not in BASELINES:
         raise unknown("baseline", what, BASELINES)
     baseline = BASELINES[what]
+    refiner = baseline.refiner(model)
+    multiple = multiple_of(refiner or model.coarse)
+    height, width = (max(1, round(side / multiple)) * multiple for side in baseline.tile_size(model))
     return replace(
         model,
-        refiner=baseline.refiner(model),
+        refiner=refiner,
         merge=baseline.merge,
-        tile_size=baseline.tile_size(model),
+        tile_size=(height, width),
         description=f"baseline: {baseline.about}",
     )
 

@@ -15,11 +15,12 @@ from PIL import Image
 
 from hyperfocal.coarse import CoarseNetwork
 from hyperfocal.photo import Photo
-from hyperfocal.predictor import Model, Progress, Report, Scene
+from hyperfocal.predictor import Model, Report, Scene
 from hyperfocal.refine import Boosting
 from hyperfocal.resample import FloatMap, process_size
 from hyperfocal.tiles.content import SCALES, Mask, edges, high_scale, patches
 from hyperfocal.tiles.merge import gaussian_mask
+from hyperfocal.tiles.tiling import Tiling
 
 
 class BoostingModel(Model):
@@ -34,19 +35,10 @@ class BoostingModel(Model):
             depth = cast(Boosting, self.refiner).estimated(self._shrunken([photo.pixels], high), low)
         return Scene(photo, depth.float(), ())
 
-    def _see_tiles(
-        self,
-        scene: Scene,
-        tiling: str,
-        seed: int,
-        tile_batch: int | None,
-        feedback: bool,
-        on_progress: Progress | None,
-        report: Report,
-    ) -> FloatMap:
+    def _see_tiles(self, scene: Scene, tiling: Tiling, report: Report) -> FloatMap:
         """Merge patches into the base estimate, the largest first, each into what the earlier ones left."""
-        if tiling != "auto":
-            return super()._see_tiles(scene, tiling, seed, tile_batch, feedback, on_progress, report)
+        if tiling.name != "auto":
+            return super()._see_tiles(scene, tiling, report)
         height, width = scene.photo.pixels.shape[:2]
         canvas: FloatMap = self._enlarged(scene.depth, (height, width))[0].copy()
         boxes = patches(self._cues(scene.photo), height, width)
@@ -57,8 +49,8 @@ class BoostingModel(Model):
             region = canvas[box.slices]
             region += gaussian_mask(box.height, box.width) * (depth - region)
             report.refined += refined
-            if on_progress is not None:
-                on_progress(done, len(boxes))
+            if tiling.on_progress is not None:
+                tiling.on_progress(done, len(boxes))
         return canvas
 
     def _cues(self, photo: Photo) -> Mask:

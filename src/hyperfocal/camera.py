@@ -15,6 +15,7 @@ from hyperfocal.errors import HyperfocalError
 if TYPE_CHECKING:
     from PIL.Image import Exif
 
+NEAREST = 1e-3  # metres: no surface is nearer than this, and ln depth and disparity end here
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)  # 43.2666: what "35 mm equivalent" refers to
 ASSUMED_EQUIVALENT_MM = 28.0  # a phone's main camera
 SANE_EQUIVALENT_MM = (5.0, 5000.0)  # a rounder lens is no pinhole; a longer one is a typo

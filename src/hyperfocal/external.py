@@ -16,7 +16,8 @@ from hyperfocal.depthmap import DepthMap
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.metrics.depth import scale_and_shift
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
-from hyperfocal.predictor import Model, Progress, Report
+from hyperfocal.predictor import Model, Report
+from hyperfocal.tiles.tiling import AUTO, Tiling
 
 FloatMap = NDArray[np.float32]
 VOTES = 500_000  # pixels that fit scale and shift
@@ -58,27 +59,21 @@ class ExternalBase:
     def predict_with_report(
         self,
         photo: PhotoLike,
+        tiling: Tiling = AUTO,
         *,
-        tiling: str = "auto",
         fov: float | None = None,
         focal_px: float | None = None,
-        seed: int = 0,
-        tile_batch: int | None = None,
-        feedback: bool = False,
         max_pixels: int = MAX_PIXELS,
-        on_progress: Progress | None = None,
     ) -> tuple[DepthMap, Report]:
         """Predict the metric depth of one photo; as `Model.predict_with_report`, but without feedback."""
-        if feedback:
+        if tiling.feedback:  # said before the base network has run
             raise HyperfocalError("a given base takes no feedback: only PatchFusion on its own base does")
-        report = Report(tiling)
+        report = Report(tiling.name)
         with report.timing("read"):
             read = read_photo(photo, fov=fov, focal_px=focal_px, max_pixels=max_pixels)
         with report.timing("coarse"):
             metres = self._coarse(read)
-        depth, refined = self.model.refine_with_report(
-            read, metres, tiling=tiling, seed=seed, tile_batch=tile_batch, on_progress=on_progress
-        )
+        depth, refined = self.model.refine_with_report(read, metres, tiling)
         for stage, seconds in refined.seconds.items():
             report.seconds[stage] = report.seconds.get(stage, 0.0) + seconds
         report.tiles, report.refined, report.notes = refined.tiles, refined.refined, read.notes

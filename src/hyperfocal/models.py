@@ -115,7 +115,7 @@ FAMILIES: dict[str, Family] = {
     "prv2-m": _prv2("MobileNetV4-S"),
     "prv2-e": _prv2("EfficientNet-B5", "E"),
     "prv2-c": _prv2("ConvNeXt-L", "C"),
-    "smd-net": Family("SMD-Net's bimodal depth of a point", _smd_net, multiple=32),
+    "smd-net": Family("SMD-Net's bimodal depth of a point", _smd_net),
     "graph-gdsr": Family("Graph-GDSR's learned graph", _graph_gdsr, multiple=32),
 }
 ABLATIONS: dict[str, Family] = {

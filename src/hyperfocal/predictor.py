@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperfocal import checkpoints
+from hyperfocal.camera import NEAREST
 from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.depthmap import DepthMap
@@ -25,13 +26,11 @@ from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
 from hyperfocal.refine import Refiner
 from hyperfocal.refine.roi import crop_maps
 from hyperfocal.resample import FloatMap, process_size, resized, shrunken
-from hyperfocal.tiles import MERGERS
 from hyperfocal.tiles.choose import flat, sees_nothing
 from hyperfocal.tiles.merge import Merger, tile_weight
-from hyperfocal.tiles.plan import Box, Pass, check_tiling, passes
-
-Progress = Callable[[int, int], None]
-NEAREST = 1e-3  # metres: no surface is nearer than this
+from hyperfocal.tiles.mergers import MERGERS
+from hyperfocal.tiles.plan import Box, Pass, passes
+from hyperfocal.tiles.tiling import AUTO, Progress, Tiling
 
 
 @dataclass
@@ -127,45 +126,32 @@ class Model:
         Raises:
             HyperfocalError: the photo can't be read, an option is wrong, or the refiner takes no feedback.
         """
-        return self.predict_with_report(
-            photo,
-            tiling=tiling,
-            fov=fov,
-            focal_px=focal_px,
-            seed=seed,
-            tile_batch=tile_batch,
-            feedback=feedback,
-            max_pixels=max_pixels,
-            on_progress=on_progress,
-        )[0]
+        how = Tiling(tiling, seed, tile_batch, feedback, on_progress)
+        return self.predict_with_report(photo, how, fov=fov, focal_px=focal_px, max_pixels=max_pixels)[0]
 
     def predict_with_report(
         self,
         photo: PhotoLike,
+        tiling: Tiling = AUTO,
         *,
-        tiling: str = "auto",
         fov: float | None = None,
         focal_px: float | None = None,
-        seed: int = 0,
-        tile_batch: int | None = None,
-        feedback: bool = False,
         max_pixels: int = MAX_PIXELS,
-        on_progress: Progress | None = None,
     ) -> tuple[DepthMap, Report]:
         """`predict`, and how it went."""
-        check_tiling(tiling)
-        if feedback and (self.refiner is None or not self.refiner.feeds_back or self.config.merge != "mean"):
+        takes = self.refiner is not None and self.refiner.feeds_back and self.config.merge == "mean"
+        if tiling.feedback and not takes:
             raise HyperfocalError(f"model {self.name!r} takes no feedback: only PatchFusion does")
-        report = Report(tiling)
+        report = Report(tiling.name)
         with report.timing("read"):
             read = read_photo(photo, fov=fov, focal_px=focal_px, max_pixels=max_pixels)
         report.notes = read.notes
         with report.timing("coarse"):
             scene = self._see_whole(read)
         with report.timing("refine"):
-            depth = self._see_tiles(scene, tiling, seed, tile_batch, feedback, on_progress, report)
+            depth = self._see_tiles(scene, tiling, report)
             sky = None if self.config.sky_from is None else depth >= self.config.sky_from
-            result = self._finish(depth, sky, read, tiling)
+            result = self._finish(depth, sky, read, tiling.name)
         return result, report
 
     def refine(
@@ -194,32 +180,23 @@ class Model:
         Raises:
             HyperfocalError: the model has no refiner, or the map is not a depth map.
         """
-        return self.refine_with_report(
-            photo,
-            metres,
-            tiling=tiling,
-            seed=seed,
-            tile_batch=tile_batch,
-            max_pixels=max_pixels,
-            on_progress=on_progress,
-        )[0]
+        how = Tiling(tiling, seed, tile_batch, on_progress=on_progress)
+        return self.refine_with_report(photo, metres, how, max_pixels=max_pixels)[0]
 
     def refine_with_report(
         self,
         photo: PhotoLike,
         metres: NDArray[np.floating],
+        tiling: Tiling = AUTO,
         *,
-        tiling: str = "auto",
-        seed: int = 0,
-        tile_batch: int | None = None,
         max_pixels: int = MAX_PIXELS,
-        on_progress: Progress | None = None,
     ) -> tuple[DepthMap, Report]:
-        """`refine`, and how it went."""
+        """`refine`, and how it went. A given map takes no feedback."""
         if self.refiner is None:
             raise HyperfocalError(f"model {self.name!r} has no refiner")
-        check_tiling(tiling)
-        report = Report(tiling)
+        if tiling.feedback:
+            raise HyperfocalError("a given depth map takes no feedback: only PatchFusion's own base does")
+        report = Report(tiling.name)
         with report.timing("read"):
             read = read_photo(photo, max_pixels=max_pixels)
             given = _checked(metres, read)
@@ -228,13 +205,13 @@ class Model:
             scene = self._see_whole(read)
             scene = scene._replace(depth=self._given_depth(given, scene))
         with report.timing("refine"):
-            depth = self._see_tiles(scene, tiling, seed, tile_batch, False, on_progress, report)
+            depth = self._see_tiles(scene, tiling, report)
             before = F.interpolate(scene.depth, depth.shape, mode="nearest")[0, 0].cpu().numpy()
             depth *= np.exp(np.median(np.log(before) - np.log(np.maximum(depth, NEAREST))))
             sky = (
                 F.interpolate(torch.from_numpy(np.isposinf(given))[None, None].float(), depth.shape)[0, 0] > 0
             )
-            result = self._finish(depth, sky.numpy(), read, tiling)
+            result = self._finish(depth, sky.numpy(), read, tiling.name)
         return result, report
 
     def predict_tiles(
@@ -298,19 +275,10 @@ class Model:
 
     # tiles → refine → merge
 
-    def _see_tiles(
-        self,
-        scene: Scene,
-        tiling: str,
-        seed: int,
-        tile_batch: int | None,
-        feedback: bool,
-        on_progress: Progress | None,
-        report: Report,
-    ) -> FloatMap:
+    def _see_tiles(self, scene: Scene, tiling: Tiling, report: Report) -> FloatMap:
         """Return the depth (H, W) in the networks' metres: merged tiles, or the coarse map enlarged."""
         height, width = _size(scene.photo)
-        ways = passes(height, width, tiling, tile_size=self.config.tile_size, seed=seed)
+        ways = passes(height, width, tiling.name, tile_size=self.config.tile_size, seed=tiling.seed)
         if self.refiner is None or not ways:
             return np.asarray(self._enlarged(scene.depth, (height, width))[0])
         report.tiles = sum(len(way.boxes) for way in ways)
@@ -320,11 +288,11 @@ class Model:
         merger = MERGERS[self.config.merge](
             height, width, lambda: self._enlarged(scene.depth, (height, width))[0]
         )
-        batch = tile_batch or (1 if self.device.type == "cpu" else 8)
+        batch = tiling.batch or (1 if self.device.type == "cpu" else 8)
         done = 0
-        for kind, boxes in _one_by_one(ways) if feedback else ways:
-            weight = tile_weight(tiling, boxes[0].height, boxes[0].width, kind, blend)
-            mean = cast(Merger, merger).mean() if feedback and done else None
+        for kind, boxes in _one_by_one(ways) if tiling.feedback else ways:
+            weight = tile_weight(tiling.name, boxes[0].height, boxes[0].width, kind, blend)
+            mean = cast(Merger, merger).mean() if tiling.feedback and done else None
             start = 0
             while start < len(boxes):
                 now = boxes[start : start + batch]
@@ -343,8 +311,8 @@ class Model:
                 start += len(now)
                 done += len(now)
                 report.refined += refined
-                if on_progress is not None:
-                    on_progress(done, report.tiles)
+                if tiling.on_progress is not None:
+                    tiling.on_progress(done, report.tiles)
         return merger.result()
 
     @torch.inference_mode()
@@ -386,7 +354,7 @@ class Model:
                 f"model {self.name!r} gave NaN in {str(self.dtype).removeprefix('torch.')}; try float32"
             )
         depth *= np.float32(self.canonical_scale(photo))
-        np.maximum(depth, np.float32(NEAREST), out=depth)
+        np.maximum(depth, NEAREST, out=depth)
         if sky is not None:
             depth[sky] = np.inf
         meta = {"model": self.name, "tiling": tiling}

@@ -13,7 +13,7 @@ from torch import nn
 from hyperfocal.coarse import KINDS as COARSE_KINDS
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine import KINDS as REFINER_KINDS
-from hyperfocal.tiles import MERGERS
+from hyperfocal.tiles.mergers import MERGERS
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ModelConfig:
         sky_from: canonical metres; at or beyond this is sky. None: no sky.
         licence: SPDX name of the weights' licence.
         description: one line for people.
-        merge: how tiles become one map, a key of `tiles.MERGERS`.
+        merge: how tiles become one map, a key of `tiles.mergers.MERGERS`.
 
     Raises:
         HyperfocalError: an unknown kind or argument (with the nearest known one), or a size that cannot be.
@@ -55,15 +55,17 @@ class ModelConfig:
         if self.refiner is not None:
             _check_network("refiner", self.refiner, REFINER_KINDS)
         for name, network in (("coarse_size", self.coarse), ("tile_size", self.refiner or self.coarse)):
-            size, multiple = getattr(self, name), _multiple(network)
+            size, multiple = getattr(self, name), multiple_of(network)
             if len(size) != 2 or any(
                 not isinstance(side, int) or side <= 0 or side % multiple for side in size
             ):
                 raise HyperfocalError(
                     f"{name} must be two positive multiples of {multiple} (height, width), not {size}"
                 )
-        if self.keep_aspect and 32 % _multiple(self.coarse):
-            raise HyperfocalError(f"keep_aspect makes sides of multiples of 32, not {_multiple(self.coarse)}")
+        if self.keep_aspect and 32 % multiple_of(self.coarse):
+            raise HyperfocalError(
+                f"keep_aspect makes sides of multiples of 32, not {multiple_of(self.coarse)}"
+            )
         tied = None if self.refiner is None else _tied_size(self.refiner)
         if tied is not None and (self.keep_aspect or tied != tuple(self.coarse_size)):
             raise HyperfocalError(
@@ -103,6 +105,16 @@ def unknown(what: str, name: str, known: Iterable[str]) -> HyperfocalError:
     return HyperfocalError(f"unknown {what} {name!r}; {hint}")
 
 
+def multiple_of(network: Mapping[str, Any]) -> int:
+    """Return of what the sides of a network's input must be multiples: its base network's, where it has one.
+
+    Args:
+        network: a coarse network or a refiner: {"kind": ..., its constructor arguments}.
+    """
+    kind = network.get("base", network)["kind"]
+    return int(getattr(COARSE_KINDS.get(kind) or REFINER_KINDS[kind], "multiple", 32))
+
+
 def _check_network(part: str, network: Any, kinds: Mapping[str, type[nn.Module]]) -> None:
     if not isinstance(network, dict):
         raise HyperfocalError(f"the {part} network must be an object with a kind, not {network!r}")
@@ -117,12 +129,6 @@ def _check_network(part: str, network: Any, kinds: Mapping[str, type[nn.Module]]
             raise unknown(f"argument of {kind}", name, known)
     if "base" in known:
         _check_network("base", network.get("base", {}), COARSE_KINDS)
-
-
-def _multiple(network: dict[str, Any]) -> int:
-    """Of which the sides of a network's input must be multiples: its base network's, where it has one."""
-    base = COARSE_KINDS.get(network.get("base", network)["kind"])
-    return int(getattr(base, "multiple", 32))
 
 
 def _tied_size(refiner: dict[str, Any]) -> tuple[int, ...] | None:

@@ -35,6 +35,7 @@ def bench(
     from torch.utils.flop_counter import FlopCounterMode
 
     from hyperfocal.loading import load
+    from hyperfocal.tiles.tiling import Tiling
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -45,7 +46,7 @@ def bench(
         source = photo or write_test_photo(Path(folder) / "photo.jpg", width, height)
         for _ in range(repeats):
             start = time.perf_counter()
-            depth, report = network.predict_with_report(source, tiling=tiling)
+            depth, report = network.predict_with_report(source, Tiling(tiling))
             predicted = time.perf_counter()
             depth.save(Path(folder) / "photo.exr")
             end = time.perf_counter()

@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hyperfocal.depthmap import DepthMap
     from hyperfocal.external import ExternalBase
     from hyperfocal.predictor import Model
+    from hyperfocal.tiles.tiling import Tiling
 
     Predictor = Model | ExternalBase
 
@@ -109,6 +111,8 @@ def predict(
     Images whose files are all there already are skipped, so a stopped run can be run again. An image that fails
     is named with the reason, the others are done, and the exit status is 1.
     """
+    from hyperfocal.tiles.tiling import Tiling
+
     wanted = _checked(tiling, formats, fov, focal_px)
     if align and base is None:
         raise typer.BadParameter("--align fits a --base: give one")
@@ -119,16 +123,9 @@ def predict(
         start = time.perf_counter()
         network = _load(model, base, align, device, dtype, threads, voice)
         load_seconds = time.perf_counter() - start
-        options = {
-            "tiling": tiling,
-            "fov": fov,
-            "focal_px": focal_px,
-            "seed": seed,
-            "tile_batch": tile_batch,
-            "feedback": feedback,
-            "max_pixels": max_pixels,
-        }
-        for record in _run(network, jobs, options, voice):
+        how = Tiling(tiling, seed, tile_batch, feedback)
+        reading = {"fov": fov, "focal_px": focal_px, "max_pixels": max_pixels}
+        for record in _run(network, jobs, how, reading, voice):
             record["seconds"] = {"load": load_seconds, **record["seconds"]}
             if as_json:
                 typer.echo(json.dumps(record))
@@ -271,7 +268,7 @@ class _Spoken(logging.Handler):
 
 
 def _run(
-    model: "Predictor", jobs: list[Job], options: dict[str, Any], voice: Voice
+    model: "Predictor", jobs: list[Job], tiling: "Tiling", reading: dict[str, Any], voice: Voice
 ) -> Iterator[dict[str, Any]]:
     """Do the jobs under a progress bar; yields the record of each that is done."""
     from rich.console import Console
@@ -281,18 +278,11 @@ def _run(
     with Progress(console=console, disable=voice.quiet or not console.is_terminal) as progress:
         photos = progress.add_task("photos", total=len(jobs), visible=len(jobs) > 1)
         tiles = progress.add_task("tiles", total=None, visible=len(jobs) == 1)
+        tiling = replace(tiling, on_progress=lambda done, n: progress.update(tiles, completed=done, total=n))
         for job in jobs:
             with warnings.catch_warnings(record=True) as caught:
                 try:
-                    record = _one(
-                        model,
-                        job,
-                        {
-                            **options,
-                            "on_progress": lambda done, n: progress.update(tiles, completed=done, total=n),
-                        },
-                        voice,
-                    )
+                    record = _one(model, job, tiling, reading, voice)
                 except HyperfocalError as error:
                     voice.error(job.photo, str(error))
                 except Exception as error:  # whatever breaks on one image, the others are done
@@ -304,10 +294,12 @@ def _run(
             progress.advance(photos)
 
 
-def _one(model: "Predictor", job: Job, options: dict[str, Any], voice: Voice) -> dict[str, Any]:
+def _one(
+    model: "Predictor", job: Job, tiling: "Tiling", reading: dict[str, Any], voice: Voice
+) -> dict[str, Any]:
     """Predict, write and describe one photo."""
     start = time.perf_counter()
-    depth, report = model.predict_with_report(job.photo, **options)
+    depth, report = model.predict_with_report(job.photo, tiling, **reading)
     written = time.perf_counter()
     for name, path in job.files.items():
         if name == "color":

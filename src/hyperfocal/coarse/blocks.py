@@ -1,11 +1,41 @@
-"""The two layers that coarse networks and refiners share."""
+"""What coarse networks and refiners share: layers, and the sizes of a pyramid."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
+
+
+class Normalize(nn.Module):
+    """RGB in [0, 1] to that of a pretrained encoder; its numbers are no part of a state.
+
+    Args:
+        mean: of the three channels; ImageNet's.
+        std: the same.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, mean: Sequence[float] = IMAGENET_DEFAULT_MEAN, std: Sequence[float] = IMAGENET_DEFAULT_STD
+    ) -> None:
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Keep the shape (N, 3, h, w)."""
+        return (image - self.mean) / self.std
+
+
+def pyramid_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Sizes of six maps, low to high, strides 32 to 1, of an image of `height` × `width` pixels."""
+    return [(height // stride, width // stride) for stride in (32, 16, 8, 4, 2, 1)]
 
 
 def resize(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hyperfocal.coarse.blocks import conv3x3, resize
+from hyperfocal.coarse.blocks import Normalize, conv3x3, pyramid_sizes, resize
 from hyperfocal.coarse.output import CoarseOutput
 from hyperfocal.coarse.precision import full_precision
 
@@ -28,9 +28,6 @@ class DenseNet(nn.Module):
         channels: of the five maps, strides 32, 16, 8, 4, 2.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, name: str) -> None:
         super().__init__()
         net: Any = timm.create_model(name, num_classes=0)
@@ -38,12 +35,11 @@ class DenseNet(nn.Module):
         stem: int = net.features.norm0.num_features
         narrow = [net.features.get_submodule(f"transition{i}.conv").out_channels for i in (1, 2)]
         self.channels = (net.num_features, *reversed(narrow), stem, stem)
-        for statistic, values in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
-            self.register_buffer(statistic, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+        self.normalize = Normalize()
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, 3, h, w) RGB in [0, 1] → maps of `channels`, low to high resolution."""
-        x, maps = (image - self.mean) / self.std, []
+        x, maps = self.normalize(image), []
         for name, layer in self.layers.named_children():
             x = layer(x)
             if name in SKIPS:
@@ -103,7 +99,7 @@ class DenseDepth(nn.Module):
 
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Sizes of the six maps, low to high, of an image of `height` × `width` pixels."""
-        return [(height // stride, width // stride) for stride in (32, 16, 8, 4, 2, 1)]
+        return pyramid_sizes(height, width)
 
     def forward(self, image: Tensor) -> CoarseOutput:
         """Predict.

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperfocal.coarse.blocks import Normalize
+
 
 class DINOv2(nn.Module):
     """Taps four blocks of a DINOv2 vision transformer, normalised. Weights start random.
@@ -20,8 +22,6 @@ class DINOv2(nn.Module):
     """
 
     net: Any  # timm's VisionTransformer
-    mean: Tensor
-    std: Tensor
     patch = 14
 
     def __init__(self, name: str, taps: Sequence[int] | None = None) -> None:
@@ -30,12 +30,11 @@ class DINOv2(nn.Module):
         self.dim: int = self.net.num_features
         depth = len(self.net.blocks)
         self.taps = tuple(range(depth - 4, depth) if taps is None else taps)
-        for statistic, values in (("mean", (0.485, 0.456, 0.406)), ("std", (0.229, 0.224, 0.225))):
-            self.register_buffer(statistic, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+        self.normalize = Normalize()
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, 3, h, w) RGB in [0, 1] → four taps (N, dim, h/14, w/14), the deepest first."""
-        patches = self.net.patch_embed((image - self.mean) / self.std)  # (N, h/14, w/14, dim)
+        patches = self.net.patch_embed(self.normalize(image))  # (N, h/14, w/14, dim)
         size = patches.shape[1:3]
         start = self.net.cls_token.expand(len(image), -1, -1)
         x = torch.cat((start, patches.flatten(1, 2)), 1) + self.positions(size)

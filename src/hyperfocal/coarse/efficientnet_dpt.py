@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hyperfocal.coarse.blocks import resize
+from hyperfocal.coarse.blocks import conv3x3, pyramid_sizes, resize
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.coarse.output import CoarseOutput
 from hyperfocal.coarse.precision import full_precision
@@ -20,18 +20,18 @@ from hyperfocal.errors import HyperfocalError
 START_DEPTH = 5.0  # metres, of an untrained network: near the median of everyday photos
 
 
-def conv3x3(c_in: int, c_out: int) -> nn.Sequential:
+def conv_norm(c_in: int, c_out: int) -> nn.Sequential:
     """3×3 convolution and batch norm, which keeps the maps that refiners read at one scale."""
-    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=1, bias=False), nn.BatchNorm2d(c_out))
+    return nn.Sequential(conv3x3(c_in, c_out), nn.BatchNorm2d(c_out))
 
 
-class ResidualUnit(nn.Module):
-    """x + two pre-activated 3×3 convolutions, as in RefineNet and DPT."""
+class NormedUnit(nn.Module):
+    """x + two pre-activated 3×3 convolutions with batch norm, as in RefineNet and DPT."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.ReLU(), conv3x3(channels, channels), nn.ReLU(), conv3x3(channels, channels)
+            nn.ReLU(), conv_norm(channels, channels), nn.ReLU(), conv_norm(channels, channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,13 +70,13 @@ class EfficientNetDPT(nn.Module):
         self.log_near, self.log_range = math.log(near), math.log(far / near)
         self.encoder = Encoder(encoder)
         self.projections = nn.ModuleList(
-            conv3x3(c, w) for c, w in zip(self.encoder.channels, widths[:5], strict=True)
+            conv_norm(c, w) for c, w in zip(self.encoder.channels, widths[:5], strict=True)
         )
         # One token of the whole photo: the metric scale is a matter of the scene, not of a neighbourhood.
         self.context = nn.Linear(self.encoder.channels[0], widths[0])
         self.narrow = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths[:5]))
-        self.units = nn.ModuleList(ResidualUnit(w) for w in widths[:5])
-        self.head = nn.Sequential(conv3x3(widths[4], widths[5]), nn.ReLU())
+        self.units = nn.ModuleList(NormedUnit(w) for w in widths[:5])
+        self.head = nn.Sequential(conv_norm(widths[4], widths[5]), nn.ReLU())
         self.to_depth = nn.Conv2d(widths[5], 1, 1)
         with torch.no_grad():
             weight, bias = self.to_depth.parameters()
@@ -85,7 +85,7 @@ class EfficientNetDPT(nn.Module):
 
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Sizes of the six maps, low to high, of an image of `height` × `width` pixels."""
-        return [(height // stride, width // stride) for stride in (32, 16, 8, 4, 2, 1)]
+        return pyramid_sizes(height, width)
 
     def forward(self, image: Tensor) -> CoarseOutput:
         """Predict.

@@ -8,6 +8,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from hyperfocal.coarse.blocks import Normalize
+
 
 class Encoder(nn.Module):
     """Turns an image into five feature maps, strides 32, 16, 8, 4, 2 (low to high resolution).
@@ -24,9 +26,6 @@ class Encoder(nn.Module):
         extra_channels: as given.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, name: str, extra_channels: int = 0) -> None:
         super().__init__()
         self.extra_channels = extra_channels
@@ -39,14 +38,12 @@ class Encoder(nn.Module):
             self.to_stride2 = nn.Sequential(nn.ConvTranspose2d(channels[0], half, 2, stride=2), nn.ReLU())
             channels = [half, *channels]
         self.channels: tuple[int, ...] = tuple(reversed(channels))
-        published = timm.get_pretrained_cfg(name)
-        for statistic in ("mean", "std"):
-            values = torch.tensor(getattr(published, statistic)).view(1, 3, 1, 1)
-            self.register_buffer(statistic, values, persistent=False)
+        published: Any = timm.get_pretrained_cfg(name)
+        self.normalize = Normalize(published.mean, published.std)
 
     def forward(self, image: Tensor, extra: Tensor | None = None) -> tuple[Tensor, ...]:
         """Encode `image` (N, 3, h, w) in [0, 1] and `extra` (N, extra_channels, h, w), if there is any."""
-        x = (image - self.mean) / self.std
+        x = self.normalize(image)
         maps = self.net(x if extra is None else torch.cat((x, extra), 1))
         if self.to_stride2 is not None:
             maps = [self.to_stride2(maps[0]), *maps]

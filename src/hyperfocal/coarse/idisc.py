@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hyperfocal.coarse.blocks import conv3x3, resize
+from hyperfocal.coarse.blocks import conv3x3, pyramid_sizes, resize
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.coarse.output import CoarseOutput
+from hyperfocal.coarse.precision import full_precision
 
 READ = (1, 2, 3)  # the levels, low to high, that depth is read from: strides 16, 8 and 4
 
@@ -75,7 +76,8 @@ class Discretisation(nn.Module):
         for norm, attention, mix in zip(self.norms, self.attention, self.mix, strict=True):
             x = x + attention(norm(x), queries, queries, need_weights=False)[0]
             x = x + mix(x)
-        depth: Tensor = self.to_depth(x)
+        with full_precision(x.device):
+            depth: Tensor = self.to_depth(x.float())
         return depth
 
 
@@ -114,7 +116,7 @@ class IDisc(nn.Module):
 
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Sizes of the six maps, low to high, of an image of `height` × `width` pixels."""
-        return [(height // stride, width // stride) for stride in (32, 16, 8, 4, 2, 1)]
+        return pyramid_sizes(height, width)
 
     def forward(self, image: Tensor) -> CoarseOutput:
         """Predict.

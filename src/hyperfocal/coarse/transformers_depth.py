@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from safetensors import SafetensorError
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from hyperfocal.coarse.blocks import resize
@@ -35,7 +36,6 @@ MAPS = {
     ),
     "zoedepth": (*_NECK, "relative_head.conv1", "relative_head.conv3"),
 }
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Pretrained(NamedTuple):
@@ -128,8 +128,8 @@ class TransformersDepth(nn.Module):
     def __init__(
         self,
         config: Mapping[str, Any],
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        mean: Sequence[float] = IMAGENET_DEFAULT_MEAN,
+        std: Sequence[float] = IMAGENET_DEFAULT_STD,
     ) -> None:
         import transformers
 

@@ -20,11 +20,13 @@ class Refiner(nn.Module):
     Attributes:
         coarse_channels: of the six coarse maps, low to high.
         blend: whose weights merge its tiles, a key of `tiles.merge.BLENDS`.
+        multiple: of which both sides of a tile must be multiples; with a base network in it, that one's counts.
         feeds_back: whether it has an input for the running mean of earlier tiles.
     """
 
     coarse_channels: tuple[int, ...]
     blend: ClassVar[str] = "patchrefiner"
+    multiple: ClassVar[int] = 32
     feeds_back: ClassVar[bool] = False
 
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:

@@ -14,12 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hyperfocal.coarse.blocks import conv3x3, resize
+from hyperfocal.coarse.blocks import conv3x3, pyramid_sizes, resize
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.refine.base import Refiner
 from hyperfocal.refine.blocks import GuidedBlock, fuse_block, heavy_fuse_block, in_bands, up_stage
-
-STRIDES = (32, 16, 8, 4, 2, 1)
 
 
 class Space(NamedTuple):
@@ -210,7 +208,7 @@ class PatchRefinerV2(Refiner):
 
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Sizes of the six cropped coarse maps, low to high, for a tile of `height` × `width` pixels."""
-        return [(height // stride, width // stride) for stride in STRIDES]
+        return pyramid_sizes(height, width)
 
     def forward(self, tile: Tensor, coarse_depth: Tensor, coarse_features: Sequence[Tensor]) -> Tensor:
         """Refine.

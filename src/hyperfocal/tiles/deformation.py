@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperfocal.camera import NEAREST
 from hyperfocal.tiles.merge import Merger
 from hyperfocal.tiles.plan import Box
 
 FloatMap = NDArray[np.float32]
 Array = NDArray[np.float64]
 
-NEAREST = np.float32(1e-3)  # metres
 FARTHEST = 1e5  # metres: no disparity is 0 or less
 VERTICES = 4  # of a tile's grid, along a side
 SAMPLES = 32  # of a tile, along its shorter side

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hyperfocal.camera import NEAREST
 from hyperfocal.tiles.plan import Box
 
 FloatMap = NDArray[np.float32]
-NEAREST = np.float32(1e-3)  # metres: ln depth ends there
 
 
 class PoissonMerger:
@@ -26,9 +26,8 @@ class PoissonMerger:
 
     def __init__(self, coarse: FloatMap) -> None:
         self._log_coarse = np.log(np.maximum(coarse, NEAREST))
-        self._sum = np.zeros(
-            (2, *coarse.shape), np.float32
-        )  # of gradients from a pixel to the next, down and across
+        # Of gradients from a pixel to the next, down and across.
+        self._sum = np.zeros((2, *coarse.shape), np.float32)
         self._weight = np.zeros((2, *coarse.shape), np.float32)
         self._reach = 1.0
 

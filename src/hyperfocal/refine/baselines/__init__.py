@@ -1,1 +1,1 @@
-"""Refiners that the papers compare with: they need no coarse feature, so they go with any base network."""
+"""Refiners that the papers compare with. Only SMD-Net reads coarse features; the others go with any base network."""

@@ -14,12 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperfocal.camera import NEAREST
 from hyperfocal.coarse import make
 from hyperfocal.refine.baselines.featureless import Featureless
 from hyperfocal.refine.baselines.guided_filter import guided_filter
 from hyperfocal.refine.baselines.scale_shift import fitted
-
-NEAREST = 1e-3  # metres: ln depth ends there
 
 
 class Boosting(Featureless):

@@ -6,14 +6,14 @@ He, Sun, Tang: Guided Image Filtering, TPAMI 2013; He, Sun: Fast Guided Filter, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hyperfocal.camera import NEAREST
 from hyperfocal.refine.baselines.featureless import Featureless
-
-NEAREST = 1e-3  # metres: ln depth ends there
 
 
 class GuidedFilter(Featureless):
@@ -23,6 +23,8 @@ class GuidedFilter(Featureless):
         radius: half the side of a window, pixels of the tile; about a pixel of the coarse map or two.
         eps: variance of colours in [0, 1] below which a window counts as flat.
     """
+
+    multiple: ClassVar[int] = 1
 
     def __init__(self, radius: int = 24, eps: float = 1e-3) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from hyperfocal.camera import NEAREST
 from hyperfocal.coarse import make
 from hyperfocal.refine.baselines.featureless import Featureless
 
@@ -38,7 +39,7 @@ def fitted(fine: Tensor, coarse: Tensor) -> Tensor:
         fine: (N, 1, h, w).
         coarse: (N, 1, h, w) metres.
     """
-    weight = coarse.clamp_min(1e-3) ** -2
+    weight = coarse.clamp_min(NEAREST) ** -2
     weight = weight / weight.sum((1, 2, 3), keepdim=True)
 
     def mean(x: Tensor) -> Tensor:

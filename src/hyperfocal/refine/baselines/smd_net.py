@@ -11,12 +11,38 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hyperfocal.losses.laplacian_mixture import Mixture
+from hyperfocal.coarse.precision import full_precision
 from hyperfocal.refine.base import Refiner
+
+
+class Mixture(NamedTuple):
+    """π/(2b₁) exp(−|d − μ₁|/b₁) + (1 − π)/(2b₂) exp(−|d − μ₂|/b₂) at each point; all of one shape.
+
+    Attributes:
+        logit: of π.
+        near: μ₁.
+        log_near_scale: ln b₁.
+        far: μ₂.
+        log_far_scale: ln b₂.
+    """
+
+    logit: Tensor
+    near: Tensor
+    log_near_scale: Tensor
+    far: Tensor
+    log_far_scale: Tensor
+
+    def mode(self) -> Tensor:
+        """Return the mean of the component with the higher peak: never between the two surfaces (eq. 5)."""
+        first = F.logsigmoid(self.logit) - self.log_near_scale
+        second = F.logsigmoid(-self.logit) - self.log_far_scale
+        return torch.where(first >= second, self.near, self.far)
 
 
 class Sine(nn.Module):
@@ -39,6 +65,8 @@ class SMDNet(Refiner):
     Attributes:
         coarse_channels: as given.
     """
+
+    multiple: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -71,7 +99,8 @@ class SMDNet(Refiner):
             coarse_features: six maps (N, C_i, h, w).
         """
         points = torch.cat((*coarse_features, self.part(coarse_depth)), 1)
-        logit, near, near_scale, far, far_scale = self.head(points).chunk(5, 1)
+        with full_precision(points.device):
+            logit, near, near_scale, far, far_scale = self.head(points.float()).chunk(5, 1)
         # Scales of 1e-4 to 1: without a floor the likelihood of a flat region has no maximum.
         scales = [math.log(1e-4) * s.sigmoid() for s in (near_scale, far_scale)]
         return Mixture(logit, near.sigmoid(), scales[0], far.sigmoid(), scales[1])

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from hyperfocal.data.batches import WindowBatch
 from hyperfocal.data.patches import PatchBatch
-from hyperfocal.losses.laplacian_mixture import Mixture, mixture_nll
-from hyperfocal.refine.baselines.smd_net import SMDNet
+from hyperfocal.losses.laplacian_mixture import mixture_nll
+from hyperfocal.refine.baselines.smd_net import Mixture, SMDNet
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.e2e import EndToEnd
 
