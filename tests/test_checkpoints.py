@@ -1,6 +1,7 @@
 """Model directories and published checkpoints: round trips, and one clear line for each thing gone wrong."""
 
 import dataclasses
+import errno
 import json
 from pathlib import Path
 
@@ -70,6 +71,17 @@ def test_round_trip(tmp_path, refiner):
         state = theirs.state_dict()
         assert ours.state_dict().keys() == state.keys()
         assert all(torch.equal(v, state[k]) for k, v in ours.state_dict().items())
+
+
+def test_a_save_that_fails_leaves_the_old_model(saved, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    before = {p.name: p.read_bytes() for p in saved.iterdir()}
+    with pytest.raises(HyperfocalError, match=r"model\.safetensors: cannot be written: No space left"):
+        save(saved, config(description="new"), *build(config()))
+    assert {p.name: p.read_bytes() for p in saved.iterdir()} == before
 
 
 def test_keys_are_prefixed_by_their_network(saved):

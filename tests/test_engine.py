@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,16 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from frames import write_frames
+from hyperfocal.boosting import BoostingModel
 from hyperfocal.cli import app
+from hyperfocal.cli.extras import EXTRAS
 from hyperfocal.data.batches import Canonical, Part, Share, WholeCrops, WindowCrops, parts
 from hyperfocal.data.unrealstereo4k import UnrealStereo4K
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.evaluate.panel import CELL
 from hyperfocal.train import checkpoint, processes
 from hyperfocal.train.engine import Run
-from hyperfocal.train.panels import picture
+from hyperfocal.train.journal import Journal, read
 from hyperfocal.train.recipes import recipe
 
 MAIN = [sys.executable, "-m", "hyperfocal.cli", "train"]
@@ -226,9 +230,11 @@ def test_unknown_precisions_are_refused(tmp_path):
 
 
 class TestSeeing:
-    def test_a_run_leaves_scores_pictures_and_a_report(self, frames, tmp_path):
+    def test_a_run_leaves_scores_pictures_and_a_report(self, frames, tmp_path, monkeypatch):
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+        for package in set(EXTRAS["metrics"]) - set(EXTRAS["train"]):
+            monkeypatch.setitem(sys.modules, package, None)  # training does without
         words = "train tiny-coarse steps=4 log_every=2 validate_every=2 panels_every=4 workers=0"
         more = ["--data", str(frames), "--val", f"unrealstereo4k:{frames}", "--out", str(tmp_path)]
         shown = CliRunner().invoke(app, [*words.split(), *more])
@@ -239,7 +245,7 @@ class TestSeeing:
         board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
         assert {"train/loss", "validation/abs_rel"} <= set(board.Tags()["scalars"])
         (picture,) = board.Images(board.Tags()["images"][0])
-        assert (picture.height, picture.width) == (96, 4 * 128)
+        assert picture.width == 4 * CELL + 12, "photo, truth, coarse, error"
         assert "abs_rel" in (tmp_path / "report.md").read_text()
         assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -251,14 +257,41 @@ class TestSeeing:
         made.train(reader, lambda _: None, reader)
         assert same(*(load_file(tmp_path / part / "weights.safetensors") for part in ("plain", "seen")))
 
-    def test_the_picture_shows_where_a_prediction_is_wrong(self):
-        target = np.full((32, 40), 5, np.float32)
-        target[:8] = 0
-        prediction = np.full_like(target, 5)
-        prediction[16:, 20:] = 10
-        shown = picture(np.zeros((32, 40, 3), np.uint8), [prediction], target)
-        assert shown.shape == (32, 160, 3)
-        right, wrong, unknown = shown[20, 130], shown[20, 150], shown[4, 130]
-        assert right.max() < 30
-        assert wrong.max() > 200
-        assert (unknown == 128).all()
+    def test_a_broken_photo_is_named_and_left_out(self, reader, tmp_path, caplog):
+        broken = UnrealStereo4K(write_frames(tmp_path / "frames", 2))
+        broken.frames[0].files["image"].write_bytes(b"")
+        words = ["steps=1", "validate_every=1", "panels_every=1", "workers=0"]
+        assert Run(recipe("tiny-coarse", words), tmp_path / "run").train(reader, print, broken)
+        assert [message.count("00000.png") for message in caplog.messages] == [1, 1]
+        assert read(tmp_path / "run" / "validation.csv")["images"] == [1]
+
+    def test_a_last_look_that_fails_costs_nothing(self, reader, tmp_path, monkeypatch):
+        def fails(*_):
+            raise MemoryError
+
+        monkeypatch.setattr("hyperfocal.train.engine.validate", fails)
+        made = Run(recipe("tiny-coarse", ["steps=2", "workers=0"]), tmp_path)
+        with pytest.raises(MemoryError):
+            made.train(reader, lambda _: None, reader)
+        assert Run(recipe("tiny-coarse", ["steps=2"]), tmp_path, resume=True).train(reader, print, reader)
+
+    def test_the_model_is_of_the_kind_that_loading_gives(self, tmp_path):
+        boosting = {"kind": "boosting", "merge_widths": (4, 4, 4, 4, 4)}
+        assert isinstance(Run(replace(recipe("tiny-e2e"), refiner=boosting), tmp_path).model(), BoostingModel)
+
+    @pytest.mark.parametrize("text", ["", "step,lo", "step,loss\n7,1\n9,1\n", "step,loss\n7,1\n7,"])
+    def test_a_journal_that_a_killed_process_left_goes_on(self, text, tmp_path):
+        (tmp_path / "log.csv").write_text(text)
+        with Journal(tmp_path, 8) as journal:
+            journal.log({"step": 9, "loss": 2.0})
+        assert read(tmp_path / "log.csv") == (
+            {"step": [7, 9], "loss": [1, 2]} if "7" in text else {"step": [9], "loss": [2]}
+        )
+
+    def test_a_journal_keeps_its_columns(self, tmp_path):
+        (tmp_path / "log.csv").write_text("step,old,loss\n1,5,3\n")
+        with Journal(tmp_path, 1) as journal:
+            journal.log({"step": 2, "loss": 4, "new": 5})
+        columns = read(tmp_path / "log.csv")
+        assert (columns["step"], columns["loss"]) == ([1, 2], [3, 4])
+        assert np.isnan(columns["old"][1])

@@ -17,7 +17,7 @@ from frames import write_frames
 from hyperfocal.cli import app
 from hyperfocal.data.folder import Folder
 from hyperfocal.data.kinds import open_data
-from hyperfocal.depthmap.formats import READERS
+from hyperfocal.depthmap.formats import READERS, find_map
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.evaluate import models
 from hyperfocal.evaluate.maps import MapFolder, read_prediction
@@ -27,7 +27,7 @@ from hyperfocal.evaluate.profile import Profiles
 from hyperfocal.evaluate.report import Report
 from hyperfocal.evaluate.score import means, score, score_image
 from hyperfocal.evaluate.table import best, cells, markdown
-from hyperfocal.evaluate.truth import Truth, Truths, data_truths, find_map, folder_truths
+from hyperfocal.evaluate.truth import Truth, Truths, data_truths, folder_truths
 from hyperfocal.metrics.consistency import consistency_boxes
 from tiny_model import tiny_model
 
@@ -405,11 +405,18 @@ def test_the_error_picture_says_which_way():
 def test_a_large_frame_is_shown_whole_and_pixel_by_pixel():
     large = np.kron(TRUTH, np.ones((20, 20), np.float32))
     photo = np.zeros((*large.shape, 3), np.uint8)
-    shown = panel(Truth("a", large, image=photo), large)
-    small = panel(Truth("a", TRUTH), TRUTH)
+    shown = panel(Truth("a", large, image=photo), {"prediction": large})
+    small = panel(Truth("a", TRUTH), {"prediction": TRUTH})
     assert shown.shape[1] == 4 * CELL + 12
     assert small.shape[1] == 3 * CELL + 8
     assert shown.shape[0] > 1.8 * small.shape[0]
+
+
+def test_several_predictions_stand_side_by_side_with_the_error_of_the_last():
+    shown = panel(Truth("a", TRUTH), {"coarse": TRUTH, "refined": TRUTH * np.float32(1.25)})
+    assert shown.shape[1] == 4 * CELL + 12
+    red, _, blue = shown[shown.shape[0] // 2, -CELL // 2].astype(int)
+    assert red > blue + 50
 
 
 def test_profiles_tell_errors_at_edges_from_others():

@@ -255,3 +255,22 @@ class TestCommands:
         assert shown.exit_code == 0, shown.output
         assert "step 2/2" in shown.output
         assert checkpoints.load(tmp_path / "model")[0].coarse["kind"] == "efficientnet_dpt"
+
+    def test_a_report_that_fails_does_not_cost_the_model(self, reader, tmp_path, monkeypatch):
+        def fails(folder):
+            raise HyperfocalError("no report")
+
+        monkeypatch.setattr("hyperfocal.train.report.write_report", fails)
+        arguments = ["train", "tiny-coarse", "steps=1", "--data", str(reader.root)]
+        arguments += ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "model")]
+        shown = CliRunner().invoke(app, arguments)
+        assert (shown.exit_code, shown.stderr) == (1, "hyperfocal: no report\n")
+        checkpoints.load(tmp_path / "model")
+
+    def test_an_export_that_cannot_be_is_refused_before_the_training(self, reader, tmp_path):
+        arguments = ["train", "tiny-pretrain", "--data", str(reader.root)]
+        arguments += ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "model")]
+        shown = CliRunner().invoke(app, arguments)
+        assert shown.exit_code == 1
+        assert "refiner_from" in shown.stderr
+        assert not (tmp_path / "run").exists()

@@ -6,9 +6,11 @@ import logging
 import os
 
 import torch
+from torch import nn
 
 from hyperfocal import baselines, checkpoints
 from hyperfocal.boosting import BoostingModel
+from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.models import config_of, find
 from hyperfocal.predictor import Model
@@ -86,8 +88,20 @@ def load(
     else:
         config, coarse, refiner = checkpoints.load(find(model))
     log.info("model %s on %s in %s", os.fspath(model), where, str(precision).removeprefix("torch."))
+    return assemble(os.fspath(model), config, coarse, refiner, where, precision)
+
+
+def assemble(
+    name: str,
+    config: ModelConfig,
+    coarse: nn.Module,
+    refiner: nn.Module | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Model:
+    """Return the model of these networks: a `Model`, or the one that walks as their refiner asks for."""
     kind = BoostingModel if isinstance(refiner, Boosting) else Model
-    return kind(os.fspath(model), config, coarse, refiner, where, precision)
+    return kind(name, config, coarse, refiner, device, dtype)
 
 
 def outline(model: str | os.PathLike[str]) -> Model:

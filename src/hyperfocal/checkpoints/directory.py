@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from hyperfocal.checkpoints.config import ModelConfig, build, unknown
 from hyperfocal.checkpoints.state import check_state
+from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -37,19 +38,19 @@ def save(
         coarse: keys `coarse.*`.
         refiner: keys `refiner.*`, or None.
         dtype: of the stored weights; float16 halves the file, and `load` returns float32 all the same.
+
+    Raises:
+        HyperfocalError: a file can't be written.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     state = {
         name: (value.to(dtype) if value.is_floating_point() else value).cpu().contiguous()
         for name, value in _networks(coarse, refiner).state_dict().items()
     }
-    partial = directory / f"{WEIGHTS}.partial"
-    partial.write_bytes(serialise(state, metadata={"format": "pt"}))
-    partial.replace(directory / WEIGHTS)
-    partial = directory / f"{CONFIG}.partial"
-    partial.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8")
-    partial.replace(directory / CONFIG)
+    with replacing(directory / WEIGHTS) as path:
+        path.write_bytes(serialise(state, metadata={"format": "pt"}))
+    with replacing(directory / CONFIG) as path:
+        path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8")
 
 
 def load(directory: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.Module | None]:

@@ -78,6 +78,7 @@ def train(
     from hyperfocal.train.engine import Run
     from hyperfocal.train.recipes import recipe as find
     from hyperfocal.train.report import write_report
+    from hyperfocal.train.stages import model_config
 
     try:
         reader = open_data(data if ":" in data else f"unrealstereo4k:{data}", split)
@@ -86,13 +87,15 @@ def train(
         raise typer.BadParameter(str(error)) from error
     chosen = find(recipe, [*(overrides or []), *([f"precision={precision}"] if precision else [])])
     chosen = chosen.for_frames(len(reader))
+    if export is not None:
+        model_config(chosen)  # refuses before the training what the export would after it
     run = Run(chosen, out or Path("runs") / recipe, resume=resume)
     run.train(reader, typer.echo, validation)
-    if run.accelerator.is_main_process:
-        typer.echo(f"report: {write_report(run.folder)}")
     if export is not None:
         run.export(export)
         typer.echo(f"model: {export}")
+    if run.accelerator.is_main_process:
+        typer.echo(f"report: {write_report(run.folder)}")
 
 
 def _launch(devices: int) -> int:

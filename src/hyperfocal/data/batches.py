@@ -122,7 +122,7 @@ def _whole(size: crops.Size) -> Box:
     return Box(0, 0, *size)
 
 
-class _Steps:
+class Steps:
     """What both kinds of batches share: an index is a step, or a `Part` of its batch; frames drawn at random."""
 
     def __init__(self, reader: Reader, batch: int, canonical: Canonical, seed: int) -> None:
@@ -164,7 +164,7 @@ class _Steps:
         raise HyperfocalError("ten frames in a row could not be read (named above)")
 
 
-class WholeCrops(_Steps, Dataset[WholeBatch]):
+class WholeCrops(Steps, Dataset[WholeBatch]):
     """Large crops of photos as photos of their own, one shape a batch.
 
     Args:
@@ -203,7 +203,7 @@ class WholeCrops(_Steps, Dataset[WholeBatch]):
         return WholeBatch(_images(images), _maps(targets), tuple(names))
 
 
-class WindowCrops(_Steps, Dataset[WindowBatch]):
+class WindowCrops(Steps, Dataset[WindowBatch]):
     """Photos with windows at the scale at which the predictor cuts tiles, all with one look.
 
     Args:

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hyperfocal.data.batches import Canonical, Part, Reader, WholeBatch, _Steps
+from hyperfocal.data.batches import Canonical, Part, Reader, Steps, WholeBatch
 from hyperfocal.data.crops import Size, place_box
+from hyperfocal.resample import resized
 from hyperfocal.tiles.plan import Box
 
 FloatMap = NDArray[np.float32]
@@ -72,7 +72,7 @@ class PatchBatch(NamedTuple):
     names: tuple[str, ...]
 
 
-class _PaperSteps(_Steps):
+class _PaperSteps(Steps):
     """Photos by step, at one size and augmented.
 
     A reader may give `metres` a second channel, (H, W, 2): a pseudo label, which goes where the truth goes.
@@ -202,7 +202,7 @@ def coloured(image: NDArray[np.uint8], rng: np.random.Generator) -> FloatMap:
 def sampled(image: FloatMap, size: Size) -> Tensor:
     """(1, 3, *size): bilinear samples with the corners aligned, without antialiasing, as published."""
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
-    return F.interpolate(pixels, size, mode="bilinear", align_corners=True)
+    return resized(pixels, size, keep_aspect=False)
 
 
 def _stacked(maps: Sequence[FloatMap]) -> Tensor:

@@ -208,6 +208,20 @@ def read_map(path: Path, unit: float | None = None) -> Contents:
         return replace(contents, metres=metres if unit == 1 else metres * np.float32(unit), unit=unit)
 
 
+def find_map(folder: Path, name: str) -> Path:
+    """The file of a frame: `<name>`, `<name>` with _ for /, or the last part of `<name>`, and a known suffix.
+
+    Raises:
+        HyperfocalError: there is none.
+    """
+    stems = dict.fromkeys((name, name.replace("/", "_"), Path(name).name))
+    found = (folder / f"{stem}{suffix}" for stem in stems for suffix in SEARCHED)
+    path = next((p for p in found if p.is_file()), None)
+    if path is None:
+        raise HyperfocalError(f"{folder}: no depth map of {name} ({' '.join(SEARCHED)})")
+    return path
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Turns what goes wrong inside into a HyperfocalError of one line that names the file."""

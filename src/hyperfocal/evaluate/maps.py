@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperfocal.depthmap.formats import read_map
+from hyperfocal.depthmap.formats import find_map, read_map
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.evaluate.score import Prediction
-from hyperfocal.evaluate.truth import Truth, find_map
+from hyperfocal.evaluate.truth import Truth
 from hyperfocal.metrics.depth import Alignment, resize
 
 FloatMap = NDArray[np.float32]

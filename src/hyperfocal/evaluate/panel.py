@@ -1,6 +1,6 @@
-"""The picture of one prediction: photo, truth, prediction and error, whole and at full resolution where edges are."""
+"""The picture of a frame: photo, truth, predictions and error, whole and at full resolution where edges are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,29 +47,30 @@ def error_picture(
     return picture
 
 
-def panel(truth: Truth, prediction: Floats, min_depth: float = 1e-3, max_depth: float = 80.0) -> Bytes:
-    """Photo (if there is one), truth, prediction and error side by side, in one colour scale.
+def panel(
+    truth: Truth, predictions: Mapping[str, Floats], min_depth: float = 1e-3, max_depth: float = 80.0
+) -> Bytes:
+    """Photo (if there is one), truth, predictions and the last one's error side by side, in one colour scale.
 
     Below them, if the frame is so large that they are shrunk, the part of the frame with most edges, pixel by pixel.
 
     Args:
         truth: of the frame.
-        prediction: (H, W) metres, aligned.
+        predictions: by title: (H, W) metres, aligned.
         min_depth: metres; truth outside the range doesn't count.
         max_depth: metres.
     """
     known = counted(truth.metres, None, min_depth, max_depth)
     height, width = known.shape
     surface = np.where(truth.metres > 0, truth.metres, np.float32(np.inf))
-    shown = np.where(prediction > 0, prediction, np.inf).astype(np.float32)
     limits = robust_range(surface)
-    pictures = {
-        "truth": depth_picture(surface, limits),
-        "prediction": depth_picture(shown, limits),
-        "error: blue too near, red too far": error_picture(prediction, truth.metres, min_depth, max_depth),
-    }
-    if truth.image is not None:
-        pictures = {"photo": truth.image} | pictures
+    pictures = {} if truth.image is None else {"photo": truth.image}
+    pictures["truth"] = depth_picture(surface, limits)
+    for title, metres in predictions.items():
+        shown = np.where(metres > 0, metres, np.inf).astype(np.float32)
+        pictures[title] = depth_picture(shown, limits)
+    error = error_picture(list(predictions.values())[-1], truth.metres, min_depth, max_depth)
+    pictures["error: blue too near, red too far"] = error
     cell = CELL, max(1, round(CELL * height / width))
     rows = [_row(_resized(picture, cell) for picture in pictures.values())]
     if width > 1.5 * CELL and height > cell[1]:

@@ -71,7 +71,7 @@ class Report:
         name = label({"model": source.name, "tiling": source.tiling})
         self.profiles.setdefault(name, Profiles(*self.range)).add(truth, prediction)
         with replacing(self.folder / picture_path(source.name, source.tiling, truth.name)) as temporary:
-            write_picture_jpg(panel(truth, prediction, *self.range), temporary)
+            write_picture_jpg(panel(truth, {"prediction": prediction}, *self.range), temporary)
 
     def write(self, rows: Sequence[Row], facts: Mapping[str, str], models: Mapping[str, str]) -> None:
         """Writes everything else.

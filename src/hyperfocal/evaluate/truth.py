@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperfocal.data.kinds import DataSet, InScope
-from hyperfocal.depthmap.formats import SEARCHED, read_map
+from hyperfocal.depthmap.formats import SEARCHED, find_map, read_map
 from hyperfocal.errors import HyperfocalError
 
 FloatMap = NDArray[np.float32]
@@ -123,17 +123,3 @@ def data_truths(data: DataSet, *, limit: int | None = None, with_pairs: bool = F
         )
 
     return Truths(len(data), read, limit=limit, with_pairs=with_pairs)
-
-
-def find_map(folder: Path, name: str) -> Path:
-    """The file of a frame: `<name>`, `<name>` with _ for /, or the last part of `<name>`, and a known suffix.
-
-    Raises:
-        HyperfocalError: there is none.
-    """
-    stems = dict.fromkeys((name, name.replace("/", "_"), Path(name).name))
-    found = (folder / f"{stem}{suffix}" for stem in stems for suffix in SEARCHED)
-    path = next((p for p in found if p.is_file()), None)
-    if path is None:
-        raise HyperfocalError(f"{folder}: no depth map of {name} ({' '.join(SEARCHED)})")
-    return path

@@ -7,6 +7,7 @@ processes with those of one.
 """
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -26,8 +27,9 @@ from torch.utils._pytree import tree_map
 from hyperfocal import checkpoints
 from hyperfocal.data.batches import Reader, Share, batches
 from hyperfocal.data.kinds import DataSet
+from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.loading import choose_device
+from hyperfocal.loading import assemble, choose_device
 from hyperfocal.predictor import Model
 from hyperfocal.train import checkpoint, processes
 from hyperfocal.train.average import Average
@@ -39,9 +41,12 @@ from hyperfocal.train.recompute import recompute
 from hyperfocal.train.schedule import one_cycle
 from hyperfocal.train.stages import WEIGHTS, Stage, model_config, stage
 from hyperfocal.train.stop import stop_signals
+from hyperfocal.train.validation import picture, validate
 
 RECIPE = "recipe.json"
 PRECISIONS = {None: None, "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+log = logging.getLogger(__name__)
 
 
 class Run:
@@ -76,7 +81,8 @@ class Run:
             self._load(state)
         if self.accelerator.is_main_process:
             checkpoint.clear(folder)
-            (folder / RECIPE).write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+            with replacing(folder / RECIPE) as path:
+                path.write_text(json.dumps(asdict(recipe), indent=2) + "\n")
 
     def _prepare(self) -> None:
         """Hands networks and optimiser to Accelerate: devices, precision, DDP or FSDP."""
@@ -141,6 +147,7 @@ class Run:
             Journal(self.folder, self.step, writes=main) as journal,
             Bar(self.step, recipe.steps, shown=main) as bar,
         ):
+            first = self.step
             while self.step < recipe.steps:
                 now = time.monotonic()
                 late = recipe.minutes is not None and now - started >= 60 * recipe.minutes
@@ -162,10 +169,13 @@ class Run:
                     if main:
                         say(f"step {self.step}/{recipe.steps}  {row}  left {meter.left(self.step)}")
                 bar.update(self.step, loss, meter.rate)
-                with meter.pausing():
-                    self._look(journal, seen, validation, say)
+                if self.step < recipe.steps:
+                    with meter.pausing():
+                        self._look(journal, seen, validation, say)
             self.save()
-        done = self.step >= recipe.steps
+            done = self.step >= recipe.steps
+            if done and self.step > first:
+                self._look(journal, seen, validation, say)  # all is saved, should it fail
         if main:
             say(f"{'done' if done else 'stopped'} at step {self.step}/{recipe.steps}, saved in {self.folder}")
         return done
@@ -219,13 +229,11 @@ class Run:
         if model is None:
             return
         if draw and self.accelerator.is_main_process:
-            from hyperfocal.train.panels import panels
-
-            journal.picture("photo, coarse, refined, target, error", panels(model, seen[0]), self.step)
-        if score and validation is not None:
-            from hyperfocal.train.validation import validate
-
-            scores = validate(model, validation)
+            try:
+                journal.picture("prediction", picture(model, seen[0]), self.step)
+            except HyperfocalError as error:
+                log.warning("no picture: %s", error)
+        if score and validation is not None and (scores := validate(model, validation)):
             journal.validation({"step": self.step, **scores})
             if self.accelerator.is_main_process:
                 best = {name: f"{scores[name]:.4f}" for name in ("abs_rel", "delta1", "boundary_f1")}
@@ -249,13 +257,11 @@ class Run:
 
     def model(self) -> Model | None:
         """The averaged weights as a model, on this run's device; None if the stage makes none."""
-        try:
-            config = model_config(self.recipe)
-        except HyperfocalError:
+        if self.recipe.stage == "pretrain":
             return None
-        return Model(
-            self.folder.name, config, *self._averaged(config), self.accelerator.device, torch.float32
-        )
+        config = model_config(self.recipe)
+        networks = self._averaged(config)
+        return assemble(self.folder.name, config, *networks, self.accelerator.device, torch.float32)
 
     def export(self, directory: Path) -> None:
         """Writes the averaged weights in half precision as a model directory.

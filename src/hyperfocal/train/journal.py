@@ -1,6 +1,7 @@
 """What a run writes down for people to see: `log.csv`, `validation.csv`, and both with pictures for TensorBoard."""
 
 import csv
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hyperfocal.depthmap.atomic import replacing
 
 LOG, VALIDATION = "log.csv", "validation.csv"
 
@@ -75,15 +78,18 @@ def read(path: Path) -> dict[str, list[float]]:
 def _forget_after(step: int, path: Path) -> None:
     """Drops the rows of steps that the checkpoint does not know; they will be made again."""
     if path.exists():
-        head, *rows = path.read_text().splitlines(keepends=True)
-        whole = [row for row in rows if row.endswith("\n")]  # a killed process may leave half a row
-        path.write_text("".join([head, *(row for row in whole if int(row.split(",")[0]) <= step)]))
+        lines = path.read_text().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]  # a killed process may leave half a line
+        kept = [line for line in whole[1:] if int(line.split(",")[0]) <= step]
+        with replacing(path) as partial:
+            partial.write_text("".join(whole[:1] + kept))
 
 
 def _append(path: Path, row: Mapping[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a+", newline="") as file:
+        file.seek(0)
+        names = next(csv.reader(file), None)  # what an earlier version measured may differ
         writer = csv.writer(file)
-        if new:
-            writer.writerow(row)
-        writer.writerow(f"{value:.6g}" for value in row.values())
+        if names is None:
+            writer.writerow(names := list(row))
+        writer.writerow(f"{row.get(name, math.nan):.6g}" for name in names)

@@ -6,11 +6,14 @@ The result doesn't depend on the number of processes: each takes its photos of a
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
+
+T = TypeVar("T")
 
 
 def count() -> int:
@@ -70,13 +73,13 @@ def any_process(*flags: bool, device: torch.device) -> list[bool]:
     return [bool(flag) for flag in shared.tolist()]
 
 
-def everybodys(names: Sequence[str]) -> list[str]:
-    """The names of all processes."""
+def everybodys(things: Sequence[T]) -> list[T]:
+    """The things of all processes, such as names; whatever pickle takes."""
     if count() == 1:
-        return list(names)
-    lists: list[list[str]] = [[] for _ in range(count())]
-    dist.all_gather_object(lists, list(names))
-    return [name for part in lists for name in part]
+        return list(things)
+    lists: list[list[T]] = [[] for _ in range(count())]
+    dist.all_gather_object(lists, list(things))
+    return [thing for part in lists for thing in part]
 
 
 def full(value: Tensor) -> Tensor:

@@ -1,29 +1,52 @@
-"""Validation: the model as it would be exported now, on photos with known depth, by the project's metrics."""
+"""Validation: the model as it would be exported now, scored and shown on photos with known depth."""
 
-import torch
+import logging
+import math
 
-from hyperfocal.data.kinds import DataSet
-from hyperfocal.metrics.running import BoundaryScores, DepthErrors, PerImage, SoftEdgeError
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperfocal.data.kinds import DataSet, InScope
+from hyperfocal.data.sample import Sample
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.evaluate.panel import panel
+from hyperfocal.evaluate.score import Row, means, score_image
+from hyperfocal.evaluate.truth import Truth
 from hyperfocal.predictor import Model
 from hyperfocal.train import processes
+
+log = logging.getLogger(__name__)
 
 
 def validate(model: Model, data: DataSet) -> dict[str, float]:
     """The mean scores of all photos, shared among the processes; each at its own size and true focal length.
 
+    A photo that can't be scored is named in a warning and left out.
+
     Returns:
-        What `DepthErrors`, `SoftEdgeError` and `BoundaryScores` compute, in the data set's scope.
+        The means of `score_image` in the data set's scope, and how many `images` they are of; empty if of none.
     """
-    scope = data.scope
-    errors = DepthErrors(max_depth=scope.max_depth, window=scope.window)
-    edges = SoftEdgeError(max_depth=scope.max_depth, window=scope.window)
-    boundaries = BoundaryScores()
-    metrics: list[PerImage] = [metric.to(model.device) for metric in (errors, edges, boundaries)]
+    scoped = InScope(data)
+    rows: list[Row] = []
     for index in range(processes.index(), len(data), processes.count()):
-        sample, disparity = data[index], data.disparity(index)
-        metres = model.predict(sample.image, focal_px=sample.focal_px).metres
-        prediction, truth = (torch.from_numpy(x)[None] for x in (metres, sample.metres))
-        errors.update(prediction, truth)
-        edges.update(prediction, truth, None if disparity is None else torch.from_numpy(disparity)[None])
-        boundaries.update(prediction, truth)
-    return {name: value.item() for metric in metrics for name, value in metric.compute().items()}
+        try:
+            sample = scoped[index]
+            truth = Truth(sample.name, sample.metres, data.disparity(index))
+            metres = model.predict(sample.image, focal_px=sample.focal_px).metres
+        except HyperfocalError as error:
+            log.warning("validation goes on without %s: %s", data.frames[index].name, error)
+            continue
+        rows.append({**score_image(metres, truth, max_depth=data.scope.max_depth)})
+    return {
+        name: float(value) for row in means(processes.everybodys(rows), []) for name, value in row.items()
+    }
+
+
+def picture(model: Model, sample: Sample) -> NDArray[np.uint8]:
+    """The `panel` of a photo: its coarse map, and the refined one where the model has a refiner."""
+    tilings = {"coarse": "none"} if model.refiner is None else {"coarse": "none", "refined": "auto"}
+    maps = {
+        title: model.predict(sample.image, tiling=tiling, focal_px=sample.focal_px).metres
+        for title, tiling in tilings.items()
+    }
+    return panel(Truth(sample.name, sample.metres, image=sample.image), maps, max_depth=math.inf)

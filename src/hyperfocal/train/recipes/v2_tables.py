@@ -12,9 +12,8 @@ from hyperfocal.refine.patchrefiner_v2 import ENCODERS
 from hyperfocal.train.recipes import patchrefiner_v2 as v2
 from hyperfocal.train.recipes.recipe import PseudoLabels, Recipe
 
-_ROWS: dict[
-    str, tuple[str, dict[str, Any], dict[str, Any]]
-] = {  # ablation row → what it is, arguments of the refiner, other values
+# ablation row → what it is, arguments of the refiner, other values
+_ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "1": ("F2C only, coarse network frozen", {"c2f_widths": None}, {"coarse_lr": 0.0}),
     "2": ("heavy F2C, frozen", {"c2f_widths": None, "heavy": True}, {"coarse_lr": 0.0}),
     "3": ("row 1 + end to end", {"c2f_widths": None}, {}),

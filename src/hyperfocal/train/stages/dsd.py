@@ -36,7 +36,8 @@ class SyntheticToReal(EndToEnd):
             raise HyperfocalError("dsd takes labels from pseudo.model=TEACHER or from pseudo.folder=FOLDER")
         super().__init__(recipe)
         self.pseudo = recipe.pseudo
-        self.teacher = self.pseudo.model and Teacher(self.pseudo.model, recipe.patches.process)
+        model = self.pseudo.model
+        self.teacher = None if model is None else Teacher(model, recipe.patches.process)
 
     def dataset(self, reader: Reader) -> Dataset[Any]:
         """Photos with crops, and with the labels of the folder if there is one."""
@@ -49,7 +50,7 @@ class SyntheticToReal(EndToEnd):
         assert isinstance(batch, PatchBatch)
         depth, features = self.crops(batch)
         refined = self.refiner(batch.windows, depth, features)
-        label = self.teacher(batch) if isinstance(self.teacher, Teacher) else batch.label
+        label = batch.label if self.teacher is None else self.teacher(batch)
         assert label is not None
         refined, target, label = whole_batch(refined, batch.target, label)
         valid = label.isfinite() & (label > 0)

@@ -67,9 +67,8 @@ def refiner_network(recipe: Recipe) -> Refiner:
     if isinstance(network, refine.PatchRefinerV2):
         _from_imagenet(network, config, recipe)
         if pretraining and arguments.get("space", "metres") == "metres":
-            nn.init.normal_(
-                network.f2c.final.weight, 1.0, 1.0
-            )  # or the clamp at 0 m might kill all gradients
+            # Around 1, or the clamp at 0 m might kill all gradients.
+            nn.init.normal_(network.f2c.final.weight, 1.0, 1.0)
         network.encoder.requires_grad_(recipe.encoder_lr > 0)
     elif (base := getattr(network, "base", None)) is None:
         _from_imagenet(network, config, recipe)

@@ -15,9 +15,8 @@ from hyperfocal.data.batches import Reader
 from hyperfocal.data.crops import Size, crop
 from hyperfocal.data.patches import PatchBatch
 from hyperfocal.data.sample import Sample
-from hyperfocal.depthmap.formats import read_map
+from hyperfocal.depthmap.formats import find_map, read_map
 from hyperfocal.errors import HyperfocalError
-from hyperfocal.evaluate.truth import find_map
 from hyperfocal.losses.local_ssigm import local_ssigm
 from hyperfocal.losses.ranking import edge_guided_ranking
 from hyperfocal.losses.ssi import ssi, ssi_normalised

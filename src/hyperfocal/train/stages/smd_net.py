@@ -14,10 +14,8 @@ from hyperfocal.refine.baselines.smd_net import Mixture, SMDNet
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.e2e import EndToEnd
 
-STEP, REACH = (
-    0.1,
-    10,
-)  # an edge: a step of ln depth between neighbours; pixels to either side that count as near it
+STEP = 0.1  # of ln depth between neighbours, from which on there is an edge
+REACH = 10  # pixels to either side of an edge that count as near it
 
 
 class BimodalHead(EndToEnd):
