@@ -91,10 +91,12 @@ def train(
         model_config(chosen)  # refuses before the training what the export would after it
     run = Run(chosen, out or Path("runs") / recipe, resume=resume)
     run.train(reader, typer.echo, validation)
+    main = run.accelerator.is_main_process
     if export is not None:
         run.export(export)
-        typer.echo(f"model: {export}")
-    if run.accelerator.is_main_process:
+        if main:
+            typer.echo(f"model: {export}")
+    if main:
         typer.echo(f"report: {write_report(run.folder)}")
 
 
