@@ -342,7 +342,11 @@ def start(tiny: Path, photos: Path, out: Path) -> subprocess.Popen[str]:
         "1",
     ]
     process = subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        pipesize=4096,  # a few lines: unread, they hold the run back, however slow this test is
     )
     assert process.stdout is not None
     assert process.stdout.readline()

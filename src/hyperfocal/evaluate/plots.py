@@ -28,7 +28,7 @@ def plot_profiles(profiles: Mapping[str, Profiles], path: Path) -> None:
     for axes in (edge, depth):  # a little sky among far walls is thousands of per cent
         axes.set_yscale("log")
         _plain(axes.yaxis)
-    edge.legend(frameon=False)
+    figure.legend(*edge.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     figure.savefig(path, format="png", dpi=DPI)
 
 
