@@ -347,9 +347,8 @@ def start(tiny: Path, photos: Path, out: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         pipesize=4096,  # a few lines: unread, they hold the run back, however slow this test is
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # a background job's children ignore it
+        # The children of a background job ignore it otherwise.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline()
