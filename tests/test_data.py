@@ -57,6 +57,15 @@ class TestReader:
         assert sample.focal_px == pytest.approx(focal)
         assert sample.name == "00000/00001"
 
+    def test_an_epoch_has_every_frame_once_in_an_order_of_its_own(self, tmp_path):
+        reader = UnrealStereo4K(write_frames(tmp_path, 7))
+        drawn = [reader.draw(3, position) for position in range(70)]
+        epochs = [tuple(drawn[start : start + 7]) for start in range(0, 70, 7)]
+        assert all(set(epoch) == set(range(7)) for epoch in epochs)
+        assert len(set(epochs)) > 5
+        assert [reader.draw(3, position) for position in reversed(range(70))] == drawn[::-1]
+        assert [reader.draw(4, position) for position in range(70)] != drawn
+
     def test_jpeg_images(self, tmp_path):
         write_frames(tmp_path, 1)
         png = tmp_path / "00000/Image0/00000.png"

@@ -55,6 +55,52 @@ frames, out, name, *overrides = sys.argv[1:]
 engine.Run(recipe(name, overrides), Path(out)).train(UnrealStereo4K(frames), print)
 """
 
+TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+# Accelerate offers FSDP on GPUs alone; what it then does works on CPUs as well.
+FSDP = """
+import os
+import sys
+from pathlib import Path
+from accelerate import state
+from accelerate.utils import DistributedType
+from torch.distributed.tensor import DTensor
+from hyperfocal.data.unrealstereo4k import UnrealStereo4K
+from hyperfocal.train.engine import Run
+from hyperfocal.train.recipes import recipe
+
+os.environ |= {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "NO_WRAP"}
+start = state.AcceleratorState.__init__
+
+def cut(self, *args, fsdp_plugin=None, **kwargs):
+    first = not state.AcceleratorState._shared_state
+    start(self, *args, fsdp_plugin=fsdp_plugin, **kwargs)
+    if first:
+        self.fsdp_plugin = fsdp_plugin
+        self.distributed_type = state.PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+
+state.AcceleratorState.__init__ = cut
+frames, out, last = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+run = Run(recipe("tiny-patches-e2e", ["steps=6"]), out, resume=out.exists())
+assert all(isinstance(parameter, DTensor) for parameter in run.networks.parameters())
+step = run._step
+
+def until_last(*args):
+    if run.step == last:
+        run.save()
+        sys.exit()
+    return step(*args)
+
+run._step = until_last
+run.train(UnrealStereo4K(frames), print)
+"""
+
+
+def apart(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    """Relative distance (L2) of all weights together. Adam lets single ones drift whose gradients are next to 0."""
+    distance, length = (sum(f(n).double().square().sum() for n in a) for f in (lambda n: a[n] - b[n], a.get))
+    return float((distance / length).sqrt())
+
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory) -> Path:
@@ -114,16 +160,45 @@ class TestShares:
         assert alone.flatten(1).unique(dim=0).shape[0] == 4
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("overrides", [["batch=2"], ["batch=4", "accumulate=2"]])
-    def test_two_processes_learn_what_one_does(self, overrides, frames, tmp_path):
+    @pytest.mark.parametrize(
+        "training",
+        [
+            "tiny-e2e batch=2",
+            "tiny-e2e batch=4 accumulate=2",
+            "tiny-patches-coarse batch=4",  # whose batch norms learn
+        ],
+    )
+    def test_two_processes_learn_what_one_does(self, training, frames, tmp_path):
         (tmp_path / "double.py").write_text(DOUBLE)
-        two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-        for start, out in (([sys.executable], "one"), (two, "two")):
-            words = [tmp_path / "double.py", frames, tmp_path / out, "tiny-e2e", "steps=20", *overrides]
+        for start, out in (([sys.executable], "one"), (TWO, "two")):
+            words = [tmp_path / "double.py", frames, tmp_path / out, *training.split(), "steps=20"]
             subprocess.run([*start, *map(str, words)], check=True, timeout=300)
         one, two = (load_file(tmp_path / out / "weights.safetensors") for out in ("one", "two"))
         for name in one:
             torch.testing.assert_close(two[name], one[name], rtol=0, atol=1e-5)
+
+    @pytest.mark.slow
+    def test_they_do_in_single_precision_too(self, frames, tmp_path):
+        for count in ("1", "2"):
+            words = f"tiny-patches-e2e steps=20 --data {frames} --out {tmp_path / count} --devices {count}"
+            subprocess.run([*MAIN, *words.split()], check=True, timeout=300)
+        one, two = (load_file(tmp_path / count / "weights.safetensors") for count in ("1", "2"))
+        assert apart(one, two) < 1e-5
+
+    @pytest.mark.slow
+    def test_networks_cut_in_pieces(self, frames, tmp_path):
+        """FSDP stops and goes on bit for bit, and learns what one process does."""
+        (tmp_path / "fsdp.py").write_text(FSDP)
+        at_once, stopped, alone = (tmp_path / name for name in ("at_once", "stopped", "alone"))
+        for out, *stop in ((at_once, "6"), (stopped, "4"), (stopped, "6")):
+            subprocess.run(
+                [*TWO, *map(str, (tmp_path / "fsdp.py", frames, out, *stop))], check=True, timeout=300
+            )
+        words = f"tiny-patches-e2e steps=6 --data {frames} --out {alone}"
+        subprocess.run([*MAIN, *words.split()], check=True, timeout=300)
+        cut, resumed, whole = (load_file(out / "weights.safetensors") for out in (at_once, stopped, alone))
+        assert all(torch.equal(cut[name], resumed[name]) for name in whole)
+        assert apart(cut, whole) < 1e-5
 
     @pytest.mark.slow
     def test_devices_and_half_precision(self, frames, tmp_path):

@@ -147,7 +147,7 @@ class TestReading:
         (tmp_path / "list.txt").write_text("00000/00002\n00007/00000\n")
         reader = Packed(packed, str(tmp_path / "list.txt"))
         assert [frame.name for frame in reader.frames] == ["00000/00002", "00007/00000"]
-        assert sorted(reader.draw(np.random.default_rng(0), 3, k) for k in range(2)) == [0, 1]
+        assert sorted(reader.draw(3, k) for k in range(2)) == [0, 1]
 
     @pytest.mark.parametrize(
         ("break_it", "message"),
@@ -203,10 +203,10 @@ class TestOrder:
 
     def test_a_draw_depends_on_the_seed_and_its_place_alone(self, packed):
         """So any number of processes draw together what one would, and a resumed one what it would have."""
-        alone = [Packed(packed).draw(np.random.default_rng(), 5, place) for place in range(21)]
+        alone = [Packed(packed).draw(5, place) for place in range(21)]
         together = [Packed(packed) for _ in range(3)]
         for place in reversed(range(21)):
-            assert together[place % 3].draw(np.random.default_rng(), 5, place) == alone[place]
+            assert together[place % 3].draw(5, place) == alone[place]
 
 
 class TestStreaming:

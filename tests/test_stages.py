@@ -1,5 +1,6 @@
 """Stages on tiny networks: what learns in each, from which batches, and where networks start."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from hyperfocal.data.patches import PaperPatches, PaperPhotos, Patches, partner,
 from hyperfocal.data.unrealstereo4k import UnrealStereo4K
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.tiles.plan import Box
+from hyperfocal.train.groups import groups
 from hyperfocal.train.recipes import recipe
 from hyperfocal.train.stages import WEIGHTS, model_config, stage
 from hyperfocal.train.stages.networks import cropped, slowly
 from hyperfocal.train.stages.pseudo_labels import LOSSES, Labelled
+from hyperfocal.train.stages.stage import Part
 from hyperfocal.train.stages.weights import start_from_imagenet, weights
 
 SMALL = ("patches.image=(96,128)", "batch=2", "patches.split=(2,2)")
@@ -67,13 +70,8 @@ def make(name: str, *overrides: str):
 def first_losses(made, reader, steps: int = 1, lr: float = 0.0) -> list[float]:
     """The losses of the same batch over a few steps of plain Adam at the parts' rates."""
     batch = made.dataset(reader)[0]
-    groups, taken = [], set()
-    for module, factor in made.parts():
-        mine = [p for p in module.parameters() if p.requires_grad and p not in taken]
-        taken.update(mine)
-        if mine:
-            groups.append({"params": mine, "lr": lr * factor})
-    optimizer = torch.optim.Adam(groups)
+    made.recipe = replace(made.recipe, lr=lr)
+    optimizer = torch.optim.Adam([{"params": g["params"], "lr": g["peak"]} for g in groups(made)])
     losses = []
     for _ in range(steps):
         loss = made.loss(batch, torch.Generator().manual_seed(0))
@@ -200,9 +198,27 @@ class TestWhatLearns:
 
     def test_metric_bins_learn_at_the_full_rate(self):
         made = make("tiny-fine", "encoder_lr=0.1")
-        assert [factor for _, factor in made.parts()] == [0.1, 1.0]
+        assert [part.rate for part in made.parts()] == [0.1, 1.0]
         network = nn.ModuleDict({"bins": nn.Identity(), "encoder": nn.Identity()})
-        assert slowly(network, 0.1) == [(network.bins, 1.0), (network, 0.1)]
+        assert slowly(network, 0.1) == [Part(network.bins), Part(network, 0.1)]
+
+    def test_the_coarse_network_may_decay_otherwise(self):
+        made = make("tiny-patches-e2e", "weight_decay=1e-5", "coarse_decay=0.01")
+        coarse = set(made.coarse.parameters())
+        for group in groups(made):
+            assert group["weight_decay"] == (0.01 if set(group["params"]) <= coarse else 1e-5)
+
+    def test_norms_biases_and_positions_may_not_decay(self):
+        made = make("tiny-patchfusion", "decay_all=False")
+        names = {parameter: name for name, parameter in made.refiner.named_parameters()}
+        decays, stays = set(), set()
+        for group in groups(made):
+            (decays if group["weight_decay"] else stays).update(names[p] for p in group["params"])
+        assert decays
+        assert all(name.endswith(("weight", "bias", "position", "table")) for name in stays)
+        assert not any(name.endswith(("bias", "position", "table")) or ".norm" in name for name in decays)
+        assert {"g2l.0.position", "g2l.0.blocks.0.attn.relative_position_bias_table"} <= stays
+        assert all(group["weight_decay"] for group in groups(make("tiny-patchfusion")))
 
     def test_pretraining_in_metres_starts_alive(self, reader):
         made = make("tiny-patches-pretrain")

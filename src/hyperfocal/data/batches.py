@@ -65,7 +65,7 @@ class Reader(Protocol):
     def crop(self, index: int, choose: Callable[[crops.Size], Box]) -> Sample:
         """The part of a sample that `choose` picks, knowing its height and width."""
 
-    def draw(self, rng: np.random.Generator, seed: int, position: int) -> int:
+    def draw(self, seed: int, position: int) -> int:
         """The index of the sample at a place of the endless sequence of a run."""
 
     def refresh(self) -> None:
@@ -123,7 +123,7 @@ def _whole(size: crops.Size) -> Box:
 
 
 class Steps:
-    """What both kinds of batches share: an index is a step, or a `Part` of its batch; frames drawn at random."""
+    """What both kinds of batches share: an index is a step, or a `Part` of its batch; frames in the reader's order."""
 
     def __init__(self, reader: Reader, batch: int, canonical: Canonical, seed: int) -> None:
         self.reader, self.batch, self.canonical, self.seed = reader, batch, canonical, seed
@@ -156,7 +156,7 @@ class Steps:
         position, self._position = self._position, self._position + 1
         for attempt in range(10):
             try:
-                sample = self.reader.crop(self.reader.draw(rng, self.seed, position + attempt), place)
+                sample = self.reader.crop(self.reader.draw(self.seed, position + attempt), place)
             except HyperfocalError as error:
                 log.warning("skipped: %s", error)
                 continue

@@ -68,6 +68,7 @@ class Frames(ABC):
 
     def __init__(self, root: str | Path, split: str | None = None) -> None:
         self.root, self.split = Path(root), split
+        self._order: tuple[tuple[int, int], NDArray[np.intp]] | None = None
         self.refresh()
 
     @abstractmethod
@@ -80,6 +81,7 @@ class Frames(ABC):
 
     def refresh(self) -> None:
         """Lists the frames anew. A frame that is still being written (a part is missing) is left out."""
+        self._order = None
         found = sorted(self.find(), key=lambda frame: frame.name)
         self.incomplete: list[str] = []
         if self.split is not None:
@@ -110,9 +112,16 @@ class Frames(ABC):
         sample = self[index]
         return crop(sample, choose((sample.metres.shape[0], sample.metres.shape[1])))
 
-    def draw(self, rng: np.random.Generator, seed: int, position: int) -> int:
-        """The index that training draws at a place of its endless sequence of samples: here any, by `rng`."""
-        return int(rng.integers(len(self)))
+    def draw(self, seed: int, position: int) -> int:
+        """The index that training draws at a place of its endless sequence: epochs, every sample once in each."""
+        epoch, place = divmod(position, len(self))
+        if self._order is None or self._order[0] != (seed, epoch):
+            self._order = (seed, epoch), self.order(seed, epoch)
+        return int(self._order[1][place])
+
+    def order(self, seed: int, epoch: int) -> NDArray[np.intp]:
+        """(N,) indices in the order of an epoch. It depends on nothing else: not on processes, nor on resuming."""
+        return np.random.default_rng((seed, epoch)).permutation(len(self))
 
     def disparity(self, index: int) -> NDArray[np.float32] | None:
         """None: the edges of this data set are taken from depth."""

@@ -69,7 +69,6 @@ class Packed(Frames):
         super().refresh()
         number = {name: number for number, name in enumerate(sorted(self._shards))}
         self._shard_of = np.array([number[frame.truth.name] for frame in self.frames])
-        self._order: tuple[tuple[int, int], NDArray[np.intp]] | None = None
 
     def find(self) -> Iterator[Frame]:
         """Frames of all shards."""
@@ -95,12 +94,9 @@ class Packed(Frames):
         """Decodes only the tiles that the crop touches."""
         return self._read(self.frames[index], choose)
 
-    def draw(self, rng: np.random.Generator, seed: int, position: int) -> int:
-        """The frame at that place of the epochs, each in a `shard_order` of its own."""
-        epoch, place = divmod(position, len(self))
-        if self._order is None or self._order[0] != (seed, epoch):
-            self._order = (seed, epoch), shard_order(self._shard_of, seed, epoch)
-        return int(self._order[1][place])
+    def order(self, seed: int, epoch: int) -> NDArray[np.intp]:
+        """Shard by shard: see `shard_order`."""
+        return shard_order(self._shard_of, seed, epoch)
 
     def _read(self, frame: Frame, choose: Callable[[Size], Box]) -> Sample:
         entry, path = self._entries[frame.name], self._path(frame.truth.name)

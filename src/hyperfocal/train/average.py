@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from hyperfocal.train.processes import cut
+
 
 class Average:
     """Exponential moving average of weights and batch-norm statistics, short at first to forget the start.
@@ -21,7 +23,7 @@ class Average:
         self.decay = decay
         current = networks.state_dict()
         self.state: dict[str, Tensor] = {name: value.detach().clone() for name, value in current.items()}
-        self._weights = [(self.state[k], v) for k, v in current.items() if v.is_floating_point()]
+        self._weights = [(cut(self.state[k]), cut(v)) for k, v in current.items() if v.is_floating_point()]
         self._counts = [(self.state[k], v) for k, v in current.items() if not v.is_floating_point()]
 
     @torch.no_grad()

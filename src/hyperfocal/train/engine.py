@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import send_to_device
+from accelerate.utils import DistributedType, send_to_device
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
@@ -33,6 +33,8 @@ from hyperfocal.loading import assemble, choose_device
 from hyperfocal.predictor import Model
 from hyperfocal.train import checkpoint, processes
 from hyperfocal.train.average import Average
+from hyperfocal.train.batch_norm import synchronise
+from hyperfocal.train.groups import groups
 from hyperfocal.train.journal import Journal
 from hyperfocal.train.meter import Meter
 from hyperfocal.train.progress import Bar
@@ -70,7 +72,9 @@ class Run:
         self.share = Share(processes.index(), processes.count(), recipe.accumulate)
         torch.manual_seed(recipe.seed)
         self.stage: Stage[Any] = stage(recipe)
-        self.networks = self.stage.networks.to(memory_format=torch.channels_last)
+        self.networks = self.stage.networks
+        if self.accelerator.distributed_type is not DistributedType.FSDP:  # which wants contiguous weights
+            self.networks.to(memory_format=torch.channels_last)
         state = checkpoint.load(folder) if resume else None
         if state is not None:
             self.networks.load_state_dict(state["networks"])
@@ -94,9 +98,9 @@ class Run:
                     part.compile()
         if self.share.processes > 1 and self.accelerator.device.type == "cuda":
             convert_sync_batchnorm(self.networks)  # type: ignore[no-untyped-call]
-        optimizer = torch.optim.AdamW(
-            _groups(self.stage), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay
-        )
+        elif self.share.processes > 1:
+            synchronise(self.networks)
+        optimizer = torch.optim.AdamW(groups(self.stage), lr=self.recipe.lr)
         self.whole, self.optimizer = self.accelerator.prepare(_Whole(self.networks), optimizer)
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -105,8 +109,9 @@ class Run:
             {name: processes.like(v, self.average.state[name]) for name, v in state["average"].items()}
         )
         self.optimizer.load_state_dict(_cut(state["optimizer"], self.optimizer))
-        for group, peak in zip(self.optimizer.param_groups, _groups(self.stage), strict=True):
-            group["peak"] = peak["peak"]  # the recipe's, which may have changed, not the checkpoint's
+        for group, peak in zip(self.optimizer.param_groups, groups(self.stage), strict=True):
+            for key in ("peak", "weight_decay"):  # the recipe's, which may have changed, not the checkpoint's
+                group[key] = peak[key]
         if self.accelerator.scaler is not None and "scaler" in state:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
@@ -306,18 +311,6 @@ def _accelerator(precision: str | None) -> Accelerator:
         cpu=choose_device().type == "cpu" or None,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-
-
-def _groups(current: Stage[Any]) -> list[dict[str, Any]]:
-    """Parameter groups; each parameter in the group of the first part that holds it, frozen ones in none."""
-    taken: set[Tensor] = set()
-    groups = []
-    for module, factor in current.parts():
-        parameters = [p for p in module.parameters() if p.requires_grad and p not in taken]
-        taken.update(parameters)
-        if parameters:
-            groups.append({"params": parameters, "peak": factor * current.recipe.lr})
-    return groups
 
 
 def _cut(state: dict[str, Any], optimizer: Any) -> dict[str, Any]:

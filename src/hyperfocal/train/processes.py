@@ -6,7 +6,7 @@ The result doesn't depend on the number of processes: each takes its photos of a
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -51,6 +51,26 @@ def _gather(own: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+class _Sum(torch.autograd.Function):
+    """Of all processes, there and back."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        total = own.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        return summed(*slopes)
+
+
+def summed(own: Tensor) -> Tensor:
+    """The sum of all processes' tensors of that shape. Gradients flow to all of them."""
+    total: Tensor = _Sum.apply(own)
+    return total
+
+
 def randn(shape: Sequence[int], generator: torch.Generator) -> Tensor:
     """N(0, 1) noise that a photo gets whichever process it is in, on the CPU.
 
@@ -85,6 +105,11 @@ def everybodys(things: Sequence[T]) -> list[T]:
 def full(value: Tensor) -> Tensor:
     """A whole tensor from one that FSDP has cut; all processes must ask for it."""
     return value.full_tensor() if isinstance(value, DTensor) else value
+
+
+def cut(value: Tensor) -> Tensor:
+    """This process's piece of a tensor that FSDP has cut; the same memory."""
+    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def like(value: Tensor, other: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from hyperfocal.data.batches import Canonical
 from hyperfocal.data.patches import Patches
@@ -11,7 +12,6 @@ from hyperfocal.errors import HyperfocalError
 from hyperfocal.train.recipes.recipe import PseudoLabels, Recipe
 
 NESTED = {"patches": Patches, "pseudo": PseudoLabels}  # what a key that holds None starts from
-NUMBERS = ("minutes", "epochs", "unit")  # keys that hold a number or None
 
 Record = TypeVar("Record", bound=Any)
 
@@ -54,7 +54,7 @@ def _changed(record: Record, given: _Override) -> Record:
         raise given.refuse(f"no key {key!r}; keys: {_known(record)}")
     before = getattr(record, key)
     if not rest:
-        after = _parsed(key, given, before)
+        after = _parsed(key, given, before, get_type_hints(type(record))[key])
     elif isinstance(before, Mapping):
         after = _network(before, rest, given.value)
     elif key in NESTED or is_dataclass(before):
@@ -73,16 +73,17 @@ def _network(network: Mapping[str, Any], keys: list[str], value: str) -> dict[st
     return {"kind": value} if key == "kind" else {**network, key: _literal(value)}
 
 
-def _parsed(key: str, given: _Override, before: Any) -> Any:
-    """A value of the type that it replaces; where that is None, text or a number by the key."""
+def _parsed(key: str, given: _Override, before: Any, hint: Any) -> Any:
+    """A value of the type that it replaces, or that the key's `hint` names beside None."""
     value = _literal(given.value)
+    choices = get_args(hint) if NoneType in get_args(hint) else ()
     if isinstance(before, Canonical) and isinstance(value, tuple) and len(value) == len(before):
         return Canonical(*map(float, value))
-    if value is None and (before is None or key in NUMBERS or key in NESTED):
+    if value is None and choices:
         return None
     if before is None and key in NESTED:
         raise given.refuse(f"set its keys, {key}.KEY=VALUE; keys: {_known(NESTED[key]())}")
-    wanted = float if key in NUMBERS else str if before is None else type(before)
+    wanted = next((kind for kind in (float, str) if kind in choices), type(before))
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if wanted is str:

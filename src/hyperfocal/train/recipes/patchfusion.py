@@ -37,6 +37,7 @@ FUSION = replace(
     about="fusion, SILog alone; coarse_from=, base_from= (the fine run)",
     epochs=12,
     lr=1e-4,
+    decay_all=False,
     div=10.0,
 )
 CAT = replace(

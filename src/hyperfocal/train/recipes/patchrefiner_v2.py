@@ -13,7 +13,7 @@ WIDTHS = (256, 256, 256, 256, 256, 32)  # of ZoeDepth's maps
 
 
 def _e2e(size: str) -> Recipe:
-    """End to end on UnrealStereo4K; M alone has next to no weight decay."""
+    """End to end on UnrealStereo4K; M alone has next to no weight decay, but on the coarse network."""
     return replace(
         patchrefiner.REFINER,
         stage="e2e",
@@ -26,6 +26,7 @@ def _e2e(size: str) -> Recipe:
         lr=1.2e-4,
         coarse_lr=0.1,
         weight_decay=1e-5 if size == "m" else 0.01,
+        coarse_decay=0.01,
         clip=35.0,
     )
 

@@ -77,6 +77,8 @@ class Recipe:
             bins; 0 freezes the refiner's encoder.
         coarse_lr: factor on `lr` for the coarse network under a refiner; 0 freezes it.
         weight_decay: AdamW's.
+        coarse_decay: that of the coarse network under a refiner; None: `weight_decay`.
+        decay_all: decay norms, biases, position embeddings and tables of relative positions too.
         clip: largest gradient norm (L2).
         pct: part of the steps in which the learning rate rises; div, final_div: what the peak is divided by
             at the start and, once more, at the end (OneCycle).
@@ -131,6 +133,8 @@ class Recipe:
     encoder_lr: float = 0.3
     coarse_lr: float = 0.1
     weight_decay: float = 0.01
+    coarse_decay: float | None = None
+    decay_all: bool = True
     clip: float = 35.0
     pct: float = 0.1
     div: float = 10.0

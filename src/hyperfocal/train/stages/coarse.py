@@ -8,7 +8,8 @@ from hyperfocal.data.batches import Reader, WholeBatch
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import whole_photos
 from hyperfocal.train.stages.losses import depth_loss
-from hyperfocal.train.stages.networks import Part, coarse_network, slowly
+from hyperfocal.train.stages.networks import coarse_network, slowly
+from hyperfocal.train.stages.stage import Part
 
 
 class Coarse:

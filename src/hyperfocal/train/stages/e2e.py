@@ -11,7 +11,8 @@ from hyperfocal.data.patches import PatchBatch
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import windows
 from hyperfocal.train.stages.losses import depth_loss, with_own_loss
-from hyperfocal.train.stages.networks import Part, coarse_network, cropped, refiner_network, slowly
+from hyperfocal.train.stages.networks import coarse_network, cropped, refiner_network, slowly
+from hyperfocal.train.stages.stage import Part
 
 
 class EndToEnd:
@@ -45,8 +46,9 @@ class EndToEnd:
         if (base := getattr(self.refiner, "base", None)) is not None:
             inner = slowly(base, slow)
         elif self.pretrained is not None:
-            inner = [(self.pretrained, slow)]
-        return [(self.coarse, self.recipe.coarse_lr), *inner, (self.refiner, 1.0)]
+            inner = [Part(self.pretrained, slow)]
+        coarse = Part(self.coarse, self.recipe.coarse_lr, self.recipe.coarse_decay)
+        return [coarse, *inner, Part(self.refiner)]
 
     def train(self) -> None:
         """All but the batch norms of what was pretrained, unless the recipe lets them learn."""

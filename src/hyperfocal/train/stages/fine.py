@@ -11,7 +11,8 @@ from hyperfocal.data.patches import PatchBatch
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import windows
 from hyperfocal.train.stages.losses import depth_loss
-from hyperfocal.train.stages.networks import Part, coarse_network, slowly
+from hyperfocal.train.stages.networks import coarse_network, slowly
+from hyperfocal.train.stages.stage import Part
 
 
 class Fine:

@@ -19,9 +19,9 @@ from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine import Refiner
 from hyperfocal.refine.patchrefiner_v2 import widen_stem
 from hyperfocal.train.recipes import Recipe
+from hyperfocal.train.stages.stage import Part
 from hyperfocal.train.stages.weights import start_from_imagenet, weights
 
-Part = tuple[nn.Module, float]
 Network = dict[str, Any]
 REFINED = ("patchfusion", "patchrefiner", "e2e", "dsd", "smd_net")  # stages that make a model with a refiner
 
@@ -86,9 +86,9 @@ def refiner_network(recipe: Recipe) -> Refiner:
 def slowly(network: nn.Module, factor: float) -> list[Part]:
     """Parts of a base network: its metric bins at the full rate, what was pretrained elsewhere slower."""
     if (bins := getattr(network, "bins", None)) is not None:
-        return [(bins, 1.0), (network, factor)]
+        return [Part(bins), Part(network, factor)]
     encoder = getattr(network, "encoder", None)
-    return [(network, 1.0)] if encoder is None else [(encoder, factor), (network, 1.0)]
+    return [Part(network)] if encoder is None else [Part(encoder, factor), Part(network)]
 
 
 def cropped(

@@ -12,7 +12,8 @@ from hyperfocal.train.processes import randn
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import whole_photos
 from hyperfocal.train.stages.losses import with_own_loss
-from hyperfocal.train.stages.networks import Part, refiner_network
+from hyperfocal.train.stages.networks import refiner_network
+from hyperfocal.train.stages.stage import Part
 
 
 class NoisyPretraining:
@@ -35,7 +36,7 @@ class NoisyPretraining:
 
     def parts(self) -> list[Part]:
         """The encoder is slower."""
-        return [(self.refiner.encoder, self.recipe.encoder_lr), (self.networks, 1.0)]
+        return [Part(self.refiner.encoder, self.recipe.encoder_lr), Part(self.networks)]
 
     def train(self) -> None:
         """Batch norms learn too, but for those of a frozen encoder."""

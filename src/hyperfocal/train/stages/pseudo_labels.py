@@ -90,9 +90,9 @@ class Labelled:
         sample = self[index]
         return crop(sample, choose((sample.metres.shape[0], sample.metres.shape[1])))
 
-    def draw(self, rng: np.random.Generator, seed: int, position: int) -> int:
+    def draw(self, seed: int, position: int) -> int:
         """The reader's own order."""
-        return self.reader.draw(rng, seed, position)
+        return self.reader.draw(seed, position)
 
     def refresh(self) -> None:
         """Looks for new samples."""

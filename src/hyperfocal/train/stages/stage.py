@@ -1,7 +1,7 @@
 """Stage: what the engine asks of a stage."""
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,20 @@ from hyperfocal.data.batches import Reader
 from hyperfocal.train.recipes import Recipe
 
 Batch = TypeVar("Batch")
+
+
+class Part(NamedTuple):
+    """A module that learns at its own pace.
+
+    Attributes:
+        module: whose parameters these are, but for those of an earlier part.
+        rate: factor on the recipe's learning rate.
+        decay: its weight decay; None: the recipe's.
+    """
+
+    module: nn.Module
+    rate: float = 1.0
+    decay: float | None = None
 
 
 class Stage(Protocol[Batch]):
@@ -27,8 +41,8 @@ class Stage(Protocol[Batch]):
     def dataset(self, reader: Reader) -> Dataset[Batch]:
         """Batches by step."""
 
-    def parts(self) -> Iterable[tuple[nn.Module, float]]:
-        """Modules with the factor on the learning rate; a parameter belongs to the first that holds it."""
+    def parts(self) -> Iterable[Part]:
+        """What learns; a parameter belongs to the first part that holds it."""
 
     def train(self) -> None:
         """Puts the networks into training mode."""
