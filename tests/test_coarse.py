@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from hyperfocal.coarse.blocks import resize, resized_rows
 from hyperfocal.coarse.efficientnet_dpt import EfficientNetDPT, load_imagenet
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.errors import HyperfocalError
@@ -114,3 +115,12 @@ def test_imagenet_weights_land_on_the_right_layers():
     image, depth = torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64)
     for near, far in zip(encoder(image, depth), encoder(image, 100 * depth), strict=True):
         torch.testing.assert_close(near, far)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3), (7, 5), (24, 32), (48, 64)])
+def test_resized_rows_are_rows_of_the_resized_map(height, width):
+    torch.manual_seed(0)
+    x, size = torch.randn(2, 3, height, width), (48, 64)
+    for rows in (range(48), range(1), range(47, 48), range(13, 30)):
+        whole = resize(x, size)[:, :, rows.start : rows.stop]
+        torch.testing.assert_close(resized_rows(x, size, rows), whole, rtol=1e-5, atol=1e-6)

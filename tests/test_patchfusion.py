@@ -14,6 +14,7 @@ import pf_das
 from hyperfocal.checkpoints import ModelConfig, build, load, save
 from hyperfocal.checkpoints.published import base_network_state, patchfusion_state
 from hyperfocal.cli.models import gflops
+from hyperfocal.coarse.blocks import resize
 from hyperfocal.coarse.depth_anything import DepthAnything, paper
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.predictor import Model
@@ -295,10 +296,10 @@ def test_the_running_mean_takes_the_place_of_the_fine_depth(form):
 @pytest.mark.parametrize("height", [5, 96, 100, 200])
 def test_a_stage_in_bands_is_the_whole_stage(stage, height):
     torch.manual_seed(0)
-    maps, rows = [torch.randn(2, c, height, 6) for c in (200, 60)], []
-    whole = stage(torch.cat(maps, 1))
+    maps, rows = [torch.randn(2, 200, height, 6), torch.randn(2, 60, -(-height // 2), 3)], []
+    whole = stage(torch.cat([resize(x, (height, 6)) for x in maps], 1))
     with stage[0].register_forward_pre_hook(lambda _, given: rows.append(given[0].shape[2])):
-        torch.testing.assert_close(in_bands(stage, maps), whole, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(in_bands(stage, maps, (height, 6)), whole, rtol=1e-4, atol=1e-5)
     assert len(rows) == -(-height // 96)
     assert max(rows) <= 106
 

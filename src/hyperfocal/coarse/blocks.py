@@ -45,6 +45,22 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(x, tuple(size), mode="bilinear", align_corners=True)
 
 
+def resized_rows(x: Tensor, size: Sequence[int], rows: range) -> Tensor:
+    """Return rows of `resize(x, size)`, without the others ever being in memory."""
+    height = x.shape[2]
+    if height == size[0]:
+        return resize(x[:, :, rows.start : rows.stop], (len(rows), size[1]))
+    if height == 1:
+        return resize(x, (len(rows), size[1]))
+    y = torch.arange(rows.start, rows.stop) * ((height - 1) / max(size[0] - 1, 1))
+    above = y.long().clamp(max=height - 2)
+    first, last = int(above[0]), int(above[-1]) + 2
+    wide = resize(x[:, :, first:last], (last - first, size[1]))
+    weight = (y - above)[:, None].to(x)
+    above = (above - first).to(x.device)
+    return torch.lerp(wide[:, :, above], wide[:, :, above + 1], weight)
+
+
 def conv3x3(c_in: int, c_out: int, *, bias: bool = False) -> nn.Conv2d:
     """3×3 convolution that keeps the size."""
     return nn.Conv2d(c_in, c_out, 3, padding=1, bias=bias)

@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hyperfocal.coarse.blocks import resize
+from hyperfocal.coarse.blocks import resize, resized_rows
 from hyperfocal.coarse.precision import full_precision
 
 EPS = 1e-4
+BAND = 48  # rows at once: hundreds of channels at full resolution are never whole in memory
 
 
 def pointwise(c_in: int, c_middle: int, c_out: int) -> nn.Sequential:
@@ -80,8 +81,13 @@ class MetricBins(nn.Module):
                 below, seen = seen, embed(x)
                 points = F.softplus(attract(seen + resize(below, x.shape[-2:])))
                 centres = self._attracted(resize(centres, x.shape[-2:]), points)
-            logits = self._logits(torch.cat((high, relative.float(), resize(seen, size)), 1))
-            return (logits.softmax(1) * resize(centres, size)).sum(1, keepdim=True)
+            depth = []
+            for top in range(0, size[0], BAND):
+                rows = range(top, min(size[0], top + BAND))
+                maps = (high, relative.float(), seen)
+                logits = self._logits(torch.cat([resized_rows(x, size, rows) for x in maps], 1))
+                depth.append((logits.softmax(1) * resized_rows(centres, size, rows)).sum(1, keepdim=True))
+            return torch.cat(depth, 2)
 
     def _attracted(self, centres: Tensor, points: Tensor) -> Tensor:
         """Move each centre by the mean pull of the points (N, attractors, h, w)."""

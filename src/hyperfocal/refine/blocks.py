@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hyperfocal.coarse.blocks import conv3x3, resize
+from hyperfocal.coarse.blocks import conv3x3, resize, resized_rows
 
 WIDE, BAND = 256, 96  # channels from which a stage goes band by band, and rows of a band
 
@@ -122,23 +122,25 @@ def heavy_fuse_block(c_in: int, c_out: int) -> nn.Sequential:
     )
 
 
-def in_bands(stage: nn.Module, maps: Sequence[Tensor]) -> Tensor:
-    """Run a stage of 3×3 convolutions over maps side by side: `stage(torch.cat(maps, 1))`.
+def in_bands(stage: nn.Module, maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    """Run a stage of 3×3 convolutions over maps side by side, each resized to one size.
 
     A wide stage goes over a band of rows at a time, each with a row more on both sides for every convolution, so
     that hundreds of channels at full resolution are never whole in memory.
 
     Args:
         stage: convolutions with zero padding, and layers that treat each pixel alike.
-        maps: (N, C_i, h, w).
+        maps: (N, C_i, h_i, w_i).
+        size: (height, width) of what the stage sees and returns.
     """
     if sum(x.shape[1] for x in maps) < WIDE:
-        return cast(Tensor, stage(torch.cat(tuple(maps), 1)))
-    height, halo = maps[0].shape[2], sum(isinstance(layer, nn.Conv2d) for layer in stage.modules())
+        return cast(Tensor, stage(torch.cat([resize(x, size) for x in maps], 1)))
+    height, halo = size[0], sum(isinstance(layer, nn.Conv2d) for layer in stage.modules())
     bands = []
     for top in range(0, height, BAND):
         start = max(0, top - halo)
-        band = stage(torch.cat([x[:, :, start : top + BAND + halo] for x in maps], 1))
+        rows = range(start, min(height, top + BAND + halo))
+        band = stage(torch.cat([resized_rows(x, size, rows) for x in maps], 1))
         bands.append(band[:, :, top - start : top - start + BAND])
     return torch.cat(bands, 2)
 

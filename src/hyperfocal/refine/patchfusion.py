@@ -161,8 +161,7 @@ class GuidedFusionNetwork(nn.Module):
             level = resize(encoded[5 - i], size)
             if decoded:
                 guide = self.guide[i - 1](torch.cat((coarse[i - 1], fine[i - 1]), 1))
-                below = torch.cat((decoded[-1], guide), 1)
-                level = in_bands(self.up[i - 1], (level, resize(below, size)))
+                level = in_bands(self.up[i - 1], (level, decoded[-1], guide), size)
             decoded.append(self.inject[i](torch.cat((level, local), 1)))
         return decoded
 

@@ -147,7 +147,7 @@ class FineToCoarse(nn.Module):
             size = c.shape[-2:]
             here = resize(depths, size)
             level = self.inject[i](torch.cat((self.merge[i](torch.cat((c, f), 1)), here), 1))
-            x = level if x is None else in_bands(self.up[i - 1], (resize(x, size), level, here))
+            x = level if x is None else in_bands(self.up[i - 1], (x, level, here), size)
         offset: Tensor = self.final(x)
         return offset
 
