@@ -8,10 +8,11 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from frames import write_frames
 from hyperfocal import checkpoints
+from hyperfocal.coarse import make as make_network
+from hyperfocal.coarse.depth_anything import paper
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.data.patches import PaperPatches, PaperPhotos, Patches, partner, rotated
 from hyperfocal.data.unrealstereo4k import UnrealStereo4K
@@ -196,11 +197,12 @@ class TestWhatLearns:
         assert asked.refiner.encoder.training
         assert not make("tiny-patches-e2e", "batch_norm=True", "coarse_lr=0").coarse.training
 
-    def test_metric_bins_learn_at_the_full_rate(self):
+    def test_metric_heads_learn_at_the_full_rate(self):
         made = make("tiny-fine", "encoder_lr=0.1")
         assert [part.rate for part in made.parts()] == [0.1, 1.0]
-        network = nn.ModuleDict({"bins": nn.Identity(), "encoder": nn.Identity()})
-        assert slowly(network, 0.1) == [Part(network.bins), Part(network, 0.1)]
+        with torch.device("meta"):
+            network = make_network({"kind": "depth_anything", **paper("vits")})
+        assert slowly(network, 0.1) == [Part(network.bins), Part(network.bottleneck), Part(network, 0.1)]
 
     def test_the_coarse_network_may_decay_otherwise(self):
         made = make("tiny-patches-e2e", "weight_decay=1e-5", "coarse_decay=0.01")

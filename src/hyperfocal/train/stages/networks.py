@@ -11,6 +11,7 @@ from hyperfocal import refine
 from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.coarse import KINDS as COARSE_KINDS
 from hyperfocal.coarse import CoarseOutput, make
+from hyperfocal.coarse.dpt import MetricDPT
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.data.batches import WindowBatch
 from hyperfocal.data.crops import size_of_area
@@ -84,9 +85,9 @@ def refiner_network(recipe: Recipe) -> Refiner:
 
 
 def slowly(network: nn.Module, factor: float) -> list[Part]:
-    """Parts of a base network: its metric bins at the full rate, what was pretrained elsewhere slower."""
-    if (bins := getattr(network, "bins", None)) is not None:
-        return [Part(bins), Part(network, factor)]
+    """Parts of a base network: its metric head at the full rate, what was pretrained elsewhere slower."""
+    if isinstance(network, MetricDPT):
+        return [Part(network.bins), Part(network.bottleneck), Part(network, factor)]
     encoder = getattr(network, "encoder", None)
     return [Part(network)] if encoder is None else [Part(encoder, factor), Part(network)]
 
