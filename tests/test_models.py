@@ -81,3 +81,15 @@ def test_models_command_takes_patterns():
     result = CliRunner().invoke(app, ["models", "xyz-*"])
     assert result.exit_code == 1
     assert "no model's name matches 'xyz-*'" in result.stderr
+
+
+@pytest.mark.slow
+def test_models_command_measures_every_model():
+    result = CliRunner().invoke(app, ["models", "--json"])
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
+    assert [row["name"] for row in rows] == models.names()
+    for row in rows:
+        assert row["params"]["coarse"] > 1e6, row
+        assert row["gflops"]["coarse"] > 1, row
+        assert (row["params"]["refiner"] > 0) >= (row["gflops"]["per_tile"] > 0), row

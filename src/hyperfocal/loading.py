@@ -116,4 +116,7 @@ def outline(model: str | os.PathLike[str]) -> Model:
     config, meta = config_of(model), torch.device("meta")
     with meta:
         coarse, refiner = checkpoints.build(config)
+    for network in (coarse, refiner):
+        if network is not None:
+            network.requires_grad_(False)
     return Model(os.fspath(model), config, coarse, refiner, meta, torch.float32)

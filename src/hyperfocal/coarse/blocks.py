@@ -52,13 +52,13 @@ def resized_rows(x: Tensor, size: Sequence[int], rows: range) -> Tensor:
         return resize(x[:, :, rows.start : rows.stop], (len(rows), size[1]))
     if height == 1:
         return resize(x, (len(rows), size[1]))
-    y = torch.arange(rows.start, rows.stop) * ((height - 1) / max(size[0] - 1, 1))
-    above = y.long().clamp(max=height - 2)
-    first, last = int(above[0]), int(above[-1]) + 2
+    step = (height - 1) / max(size[0] - 1, 1)
+    above = [min(int(row * step), height - 2) for row in rows]
+    first, last = above[0], above[-1] + 2
     wide = resize(x[:, :, first:last], (last - first, size[1]))
-    weight = (y - above)[:, None].to(x)
-    above = (above - first).to(x.device)
-    return torch.lerp(wide[:, :, above], wide[:, :, above + 1], weight)
+    upper = torch.tensor([row - first for row in above], device=x.device)
+    weight = x.new_tensor([row * step - y for row, y in zip(rows, above, strict=True)])[:, None]
+    return torch.lerp(wide[:, :, upper], wide[:, :, upper + 1], weight)
 
 
 def conv3x3(c_in: int, c_out: int, *, bias: bool = False) -> nn.Conv2d:
