@@ -30,7 +30,7 @@ PHOTO = (2160, 3840)
 
 
 class Published(NamedTuple):
-    """A refiner, and what its published code took on 2 cores with a GEMM of 250 to 300 GFLOP/s.
+    """A refiner, and what its published code took on 2 cores with a GEMM of 250 to 300 GFLOP/s, where known.
 
     Attributes:
         refiner: its kind and arguments.
@@ -40,19 +40,21 @@ class Published(NamedTuple):
     """
 
     refiner: dict[str, Any]
-    seconds: float
-    gflop: float
-    peak_gib: float
+    seconds: float | None = None
+    gflop: float | None = None
+    peak_gib: float | None = None
 
 
 def systems() -> dict[str, Published]:
     """The systems, and what the published code took."""
     from hyperfocal.refine.patchrefiner_v2 import paper
 
+    cvpr = {"kind": "patchfusion_cvpr", "base": BASE, "size": SIZE}
     return {
         "prv2_m": Published({"kind": "patchrefiner_v2", **paper("M")}, 7.73, 897.1, 10.1),
         "prv1": Published({"kind": "patchrefiner", "base": BASE}, 16.55, 1755.7, 6.36),
         "patchfusion": Published({"kind": "patchfusion", "base": BASE, "size": SIZE}, 33.6, 3551.9, 8.08),
+        "patchfusion_cvpr": Published(cvpr),
     }
 
 
@@ -158,7 +160,7 @@ def peak_gib() -> float:
 def main() -> None:
     """Measure, each system in a process of its own."""
     parser = argparse.ArgumentParser(description="The published systems, beside their published code.")
-    parser.add_argument("systems", nargs="*", help="prv2_m, prv1, patchfusion; all if none")
+    parser.add_argument("systems", nargs="*", help="prv2_m, prv1, patchfusion, patchfusion_cvpr; all if none")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--whole", action="store_true", help="a whole photo instead of a tile")
