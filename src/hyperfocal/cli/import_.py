@@ -35,8 +35,7 @@ def import_(
         Path | None, typer.Option(help="The coarse network's own checkpoint, if this one leaves it out.")
     ] = None,
     fine: Annotated[
-        Path | None,
-        typer.Option(help="The same of PatchFusion's fine network."),
+        Path | None, typer.Option(help="PatchFusion's fine network's own checkpoint, likewise.")
     ] = None,
     max_depth: Annotated[
         float | None,
