@@ -1,6 +1,7 @@
 """The registry: names, random weights on request, sizes counted on networks without numbers."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -72,6 +73,14 @@ def test_a_misspelt_name_gets_the_nearest():
         hyperfocal.load("prv2-m-zoedpth")
     with pytest.raises(HyperfocalError, match="'trained', or None"):
         hyperfocal.load("nano", weights="random")
+
+
+@pytest.mark.parametrize("name", ["depth-pro", "prv2-m-depth-pro"])
+def test_a_model_whose_library_is_missing_says_how_to_get_it(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    assert name not in models.names()
+    with pytest.raises(HyperfocalError, match=r"transformers: pip install 'hyperfocal\[transformers\]'"):
+        hyperfocal.load(name, weights=None)
 
 
 def test_models_command_takes_patterns():

@@ -61,9 +61,9 @@ BASES: dict[str, Base] = {
     "da2-vitl": _depth_anything_v2("vitl", "CC-BY-NC-4.0"),
     "idisc": Base({"kind": "idisc"}, (384, 512), (128,) * 6, "CC-BY-NC-4.0"),
     "densedepth": Base({"kind": "dense_depth"}, (384, 512), (2208, 1104, 552, 276, 138, 32), "GPL-3.0-only"),
+    "depth-pro": Base({"kind": "depth_pro"}, (1536, 1536), (*[256] * 5, 32), "LicenseRef-Apple-AMLR"),
 }
-if util.find_spec("transformers"):  # of which it is made
-    BASES["depth-pro"] = Base({"kind": "depth_pro"}, (1536, 1536), (*[256] * 5, 32), "LicenseRef-Apple-AMLR")
+LIBRARIES = {"depth-pro": "transformers"}  # of which base networks are made, where they aren't ours
 
 
 class Family(NamedTuple):
@@ -127,10 +127,14 @@ ABLATIONS: dict[str, Family] = {
 
 
 def names() -> tuple[str, ...]:
-    """Return all names: bundled models, baselines on them, base networks, every family on each, the ablations."""
+    """Return all names: bundled models, baselines on them, base networks, every family on each, the ablations.
+
+    Base networks whose library isn't installed are left out.
+    """
+    bases = [base for base in BASES if base not in LIBRARIES or util.find_spec(LIBRARIES[base])]
     simple = [f"baseline-{what}-{base}" for base in BUNDLED for what in baselines.BASELINES]
-    systems = [f"{family}-{base}" for base in BASES for family in FAMILIES]
-    return (*BUNDLED, *simple, *BASES, *systems, *(f"{family}-{ABLATED}" for family in ABLATIONS))
+    systems = [f"{family}-{base}" for base in bases for family in FAMILIES]
+    return (*BUNDLED, *simple, *bases, *systems, *(f"{family}-{ABLATED}" for family in ABLATIONS))
 
 
 def matching(patterns: Iterable[str]) -> list[str]:

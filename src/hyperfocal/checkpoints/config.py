@@ -83,7 +83,8 @@ def build(config: ModelConfig) -> tuple[nn.Module, nn.Module | None]:
     """Make the coarse network and the refiner with random weights.
 
     Raises:
-        HyperfocalError: an argument's value is refused, or the two networks do not fit each other.
+        HyperfocalError: an argument's value is refused, the two networks do not fit each other, or one needs a
+            library that isn't installed.
     """
     coarse = _construct("coarse", config.coarse, COARSE_KINDS)
     if config.refiner is None:
@@ -141,5 +142,9 @@ def _construct(part: str, network: dict[str, Any], kinds: Mapping[str, type[nn.M
     arguments = {name: value for name, value in network.items() if name != "kind"}
     try:
         return kinds[network["kind"]](**arguments)
+    except ModuleNotFoundError as error:  # an optional library has an extra of its own name
+        raise HyperfocalError(
+            f"the {part} network {network['kind']!r} needs {error.name}: pip install 'hyperfocal[{error.name}]'"
+        ) from error
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise HyperfocalError(f"cannot build the {part} network {network['kind']!r}: {error}") from error

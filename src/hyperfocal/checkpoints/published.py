@@ -112,6 +112,7 @@ def _base_network(theirs: str = "", ours: str = "") -> tuple[Rule, ...]:
 _PATCHREFINER_V2: tuple[Rule, ...] = (
     (r"(coarse_branch|fine_branch)\..+", None),
     (r"refiner_fine_branch\.refiner_encoder\.(.+)", lambda m: f"encoder.net.{m[1]}"),
+    (r"refiner_fine_branch\.upsample_convx\.(.+)", lambda m: f"encoder.to_stride2.{m[1]}"),  # of ConvNeXt
     *_f2c("fusion_layers_1", "fusion_layers_2", "f2r_agg"),
     (_C2F + r"(refinenet5|output_conv2_fusion)\.GateresConfUnit1\..+", None),  # built, saved, never used
     (_C2F + r"layer(\d)_rn\.(.+)", lambda m: f"c2f.projections.{5 - int(m[1])}.{m[2]}"),
@@ -174,7 +175,7 @@ def patchrefiner_state(published: Mapping[str, Tensor], refiner: nn.Module) -> d
 def patchfusion_state(published: Mapping[str, Tensor], refiner: nn.Module) -> dict[str, Tensor]:
     """Rename the entries of a published PatchFusion checkpoint (main branch); as `patchrefiner_v2_state`.
 
-    Those of the fine network must be in it, under `fine_branch.`.
+    Those of the fine network are read under `fine_branch.`.
     """
     return _renamed(published, _PATCHFUSION, refiner)
 

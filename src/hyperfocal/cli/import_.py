@@ -34,6 +34,16 @@ def import_(
     coarse: Annotated[
         Path | None, typer.Option(help="The coarse network's own checkpoint, if this one leaves it out.")
     ] = None,
+    fine: Annotated[
+        Path | None, typer.Option(help="PatchFusion's fine network's own checkpoint, likewise.")
+    ] = None,
+    max_depth: Annotated[
+        float | None,
+        typer.Option(
+            metavar="METRES",
+            help="Largest depth of Depth Anything V2: 20 for its indoor metric weights, 80 for the outdoor ones.",
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="A name of `hyperfocal models`; found by the entries if not given.")
     ] = None,
@@ -49,10 +59,21 @@ def import_(
 
     names = [model] if model else matching([PATTERNS[kind]])
     state = read_published(checkpoint)
-    own = None if coarse is None else read_published(coarse)
-    found = convert(state, own, {name: config_of(name) for name in names})
+    found = convert(
+        state,
+        {name: config_of(name) for name in names},
+        coarse=None if coarse is None else read_published(coarse),
+        fine=None if fine is None else read_published(fine),
+        max_depth=max_depth,
+    )
     checkpoints.save(out, found.config, found.coarse, found.refiner)
+    for other in found.alike:
+        typer.echo(
+            f"taken for {found.name}; {other} has the same entries, but computes otherwise: --model chooses",
+            err=True,
+        )
     if as_json:
-        typer.echo(json.dumps({"out": str(out), "model": found.name, "entries": len(state)}))
+        row = {"out": str(out), "model": found.name, "alike": found.alike, "entries": len(state)}
+        typer.echo(json.dumps(row))
     else:
         typer.echo(f"{out}: {found.name}, {len(state)} entries", err=True)

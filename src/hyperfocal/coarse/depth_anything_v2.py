@@ -32,7 +32,8 @@ class DepthAnythingV2(nn.Module):
         reassemble: channels of the tapped maps, low to high resolution.
         width: channels of the decoder.
         taps: the four blocks, shallow to deep.
-        max_depth: metres; the published weights say 20 indoors (Hypersim), 80 outdoors (Virtual KITTI).
+        max_depth: metres, which no checkpoint holds: 20 for the published weights of indoors (Hypersim), 80 for
+            those of outdoors (Virtual KITTI).
 
     Attributes:
         multiple: of which both sides of an image must be multiples.
