@@ -276,6 +276,10 @@ class TestCommands:
         assert shown.exit_code == 0
         assert all(name in shown.output for name in RECIPES)
 
+    def test_the_help_keeps_its_example_in_lines(self):
+        shown = CliRunner().invoke(app, ["train", "--help"]).output.splitlines()
+        assert "hyperfocal train nano-coarse --data frames --out runs/coarse" in map(str.strip, shown)
+
     def test_train_and_export(self, reader, tmp_path):
         arguments = ["train", "tiny-coarse", "steps=2", "log_every=1", "--data", str(reader.root)]
         arguments += ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "model")]

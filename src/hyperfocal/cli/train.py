@@ -75,7 +75,7 @@ def train(
         ),
     ] = False,
 ) -> None:
-    r"""Train one stage. Ctrl-C stops with a checkpoint; --resume goes on from it.
+    """Train one stage. Ctrl-C stops with a checkpoint; --resume goes on from it.
 
     Exit status: 0 after the last step, or when minutes=... are over; 130 if Ctrl-C or SIGTERM stopped the run; 1 if it
     failed, or if the minutes were over before there was a model to --export.
@@ -88,7 +88,7 @@ def train(
         hyperfocal train nano-e2e coarse_from=runs/coarse refiner_from=runs/pretrain --data frames
 
     For several machines: `accelerate launch -m hyperfocal.cli train ...` on each.
-    """
+    """  # noqa: D301 - \b is click's mark of lines to keep
     if devices > 1 and "RANK" not in os.environ:  # which launchers set: then this is one of the processes
         raise typer.Exit(_launch(devices))
 
