@@ -324,13 +324,41 @@ class TestSeeing:
         assert "abs_rel" in (tmp_path / "report.md").read_text()
         assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
-    def test_validation_does_not_change_what_is_learnt(self, reader, tmp_path):
-        run("tiny-coarse", reader, tmp_path / "plain", "steps=3")
-        made = Run(
-            recipe("tiny-coarse", ["steps=3", "validate_every=1", "panels_every=1"]), tmp_path / "seen"
-        )
+    @pytest.mark.parametrize("name", ["tiny-pretrain", "tiny-patches-pretrain"])
+    def test_a_pretrained_refiner_is_scored_on_noise(self, name, reader, tmp_path):
+        made = Run(recipe(name, ["steps=2", "panels_every=2", "noise=ones", "workers=0"]), tmp_path)
+        made.train(reader, lambda _: None, reader)
+        assert 0 < read(tmp_path / "validation.csv")["abs_rel"][0] < 1e4
+        model, image = made.model(), torch.rand(1, 3, 64, 96)
+        refiner = model.coarse.refiner
+        sizes = zip(refiner.coarse_channels, refiner.feature_sizes(64, 96), strict=True)
+        maps = [torch.ones(1, channels, *size) for channels, size in sizes]
+        silent = torch.full((1, 1, 64, 96), 1.0 if made.recipe.refiner["space"] == "log" else 0.0)
+        with torch.inference_mode():
+            assert torch.equal(model.coarse(image).depth, refiner(image, silent, maps))
+        averaged = made.average.state
+        assert all(torch.equal(averaged[f"refiner.{k}"], v) for k, v in refiner.state_dict().items())
+
+    def test_noise_is_the_same_in_every_validation(self, reader, tmp_path):
+        words = ["refiner.space=metres"]  # in log space an untrained refiner corrects nothing
+        made = Run(recipe("tiny-pretrain", words), tmp_path)
+        image = reader[0].image
+        a, b = (made.model().predict(image).metres for _ in range(2))
+        assert np.array_equal(a, b)
+        ones = Run(recipe("tiny-pretrain", [*words, "noise=ones"]), tmp_path / "ones").model()
+        assert not np.array_equal(a, ones.predict(image).metres)
+
+    @pytest.mark.parametrize("name", ["tiny-coarse", "tiny-pretrain"])
+    def test_validation_does_not_change_what_is_learnt(self, name, reader, tmp_path):
+        run(name, reader, tmp_path / "plain", "steps=3")
+        made = Run(recipe(name, ["steps=3", "validate_every=1", "panels_every=1"]), tmp_path / "seen")
         made.train(reader, lambda _: None, reader)
         assert same(*(load_file(tmp_path / part / "weights.safetensors") for part in ("plain", "seen")))
+
+    def test_0_is_only_at_the_end(self, reader, tmp_path):
+        made = Run(recipe("tiny-coarse", ["steps=3", "log_every=0", "validate_every=0"]), tmp_path)
+        assert made.train(reader, lambda _: None, reader)
+        assert [read(tmp_path / name)["step"] for name in ("log.csv", "validation.csv")] == [[3], [3]]
 
     def test_a_broken_photo_is_named_and_left_out(self, reader, tmp_path, caplog):
         broken = UnrealStereo4K(write_frames(tmp_path / "frames", 2))
@@ -362,6 +390,20 @@ class TestSeeing:
         assert read(tmp_path / "log.csv") == (
             {"step": [7, 9], "loss": [1, 2]} if "7" in text else {"step": [9], "loss": [2]}
         )
+
+    def test_a_journal_counts_past_a_million(self, tmp_path):
+        for step in (1_234_567, 1_234_568):
+            with Journal(tmp_path, step - 1) as journal:
+                journal.log({"step": step, "loss": 1 / 3})
+        assert (tmp_path / "log.csv").read_text().split() == [
+            "step,loss", "1234567,0.333333", "1234568,0.333333"
+        ]  # fmt: skip
+
+    def test_a_journal_that_wrote_millions_as_floats_goes_on(self, tmp_path):
+        (tmp_path / "log.csv").write_text("step,loss\n1.23457e+06,1\n")
+        with Journal(tmp_path, 1_300_000) as journal:
+            journal.log({"step": 1_300_001, "loss": 2.0})
+        assert read(tmp_path / "log.csv")["step"] == [1_234_570, 1_300_001]
 
     def test_a_journal_keeps_its_columns(self, tmp_path):
         (tmp_path / "log.csv").write_text("step,old,loss\n1,5,3\n")

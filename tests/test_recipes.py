@@ -1,5 +1,6 @@
 """Recipes: every one builds a config, overrides reach nested values, table rows have the published parameters."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from hyperfocal.coarse import make
 from hyperfocal.data.patches import Patches
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine import PatchRefinerV2
-from hyperfocal.train.recipes import RECIPES, PseudoLabels, Recipe, recipe
+from hyperfocal.train.recipes import FILE, RECIPES, PseudoLabels, Recipe, recipe, write_recipe
 from hyperfocal.train.stages import STAGES, model_config, stage
 from hyperfocal.train.stages.pseudo_labels import LOSSES
 
@@ -35,6 +36,20 @@ def test_every_recipe_is_whole(name):
         config = model_config(found)
         assert config.keep_aspect == (found.patches is None)
         assert (config.refiner is None) == (found.stage in ("coarse", "fine"))
+
+
+def test_a_stage_of_an_unknown_name_is_offered_the_nearest():
+    for asked in (stage, model_config):
+        with pytest.raises(HyperfocalError, match="unknown stage 'pretrian'; did you mean 'pretrain'"):
+            asked(replace(RECIPES["tiny-pretrain"], stage="pretrian"))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in RECIPES if name.startswith("tiny-") and name != "tiny-dsd"]
+)
+def test_a_stage_makes_the_networks_that_it_says(name):
+    made = stage(recipe(name, ["coarse_lr=0.1"]))
+    assert tuple(made.networks) == made.makes
 
 
 def test_refiners_read_what_their_coarse_networks_give():
@@ -76,7 +91,7 @@ def test_the_row_without_denoising_has_the_published_parameters():
 
 
 def test_rows_differ_in_what_they_say():
-    rows = {k: replace(v, about="", group="") for k, v in RECIPES.items() if k.startswith("v2-row")}
+    rows = {k: replace(v, about="", name="", group="") for k, v in RECIPES.items() if k.startswith("v2-row")}
     same = {("v2-row4-m", "v2-row5-m", "v2-row8-m")}  # these differ in their starts, which the user names
     for group in same:
         assert len({repr(rows[name]) for name in group}) == 1
@@ -149,6 +164,56 @@ class TestOverrides:
     def test_a_near_name_is_offered(self):
         with pytest.raises(HyperfocalError, match="v2-row6-m"):
             recipe("v2-row6m")
+
+    @pytest.mark.parametrize(("text", "near"), [("stpes=3", "steps"), ("patches.proces=(64,64)", "process")])
+    def test_a_near_key_is_offered(self, text, near):
+        with pytest.raises(
+            HyperfocalError, match=f"{text.split('=')[0]}.*unknown key.*did you mean '{near}'"
+        ):
+            recipe("tiny-fine", [text])
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("steps=0", "batch=0", "threads=0", "workers=-1", "seed=-1", "accumulate=0", "log_every=-1"),
+            *("validate_every=-1", "pct=1.0", "pct=-0.1", "div=0", "ema=1.5", "epochs=0", "minutes=-1"),
+            *("fraction=(0.7,0.3)", "fraction=(0,1)", "fraction=(1,)", "window=(64,'a')"),
+        ],
+    )
+    def test_numbers_out_of_range_are_refused(self, text):
+        with pytest.raises(HyperfocalError, match=text.split("=")[0]) as refused:
+            recipe("tiny-coarse", [text])
+        assert "\n" not in str(refused.value)
+
+
+class TestSaved:
+    @pytest.mark.parametrize("name", ["tiny-e2e", "tiny-dsd", "v2-da2-e2e-u4k-m", "pf-fine-u4k"])
+    def test_a_recipe_comes_back(self, name, tmp_path):
+        write_recipe(recipe(name, ["lr=1"]), tmp_path)
+        assert recipe(name, run=tmp_path) == recipe(name, ["lr=1"])
+        assert recipe(name, ["lr=2", "steps=7"], run=tmp_path) == recipe(name, ["lr=2", "steps=7"])
+
+    def test_another_recipes_run_is_refused(self, tmp_path):
+        write_recipe(recipe("tiny-coarse"), tmp_path)
+        with pytest.raises(HyperfocalError, match="a run of tiny-coarse, not of tiny-e2e"):
+            recipe("tiny-e2e", run=tmp_path)
+
+    def test_files_of_earlier_versions_lack_keys(self, tmp_path):
+        write_recipe(recipe("tiny-e2e", ["lr=1", "refiner.space=metres"]), tmp_path)
+        values = json.loads((tmp_path / FILE).read_text())
+        for key in ("name", "group", "own", "accumulate", "pseudo", "patches"):
+            del values[key]
+        del values["coarse"]["kind"], values["refiner"]["kind"]
+        (tmp_path / FILE).write_text(json.dumps(values))
+        found = recipe("tiny-e2e", run=tmp_path)
+        assert found == replace(recipe("tiny-e2e", ["lr=1", "refiner.space=metres"]), group="", own=0.0)
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"stage": "e2e", "about": "", "newer": 1}'])
+    def test_broken_ones_are_refused_in_a_line(self, text, tmp_path):
+        (tmp_path / FILE).write_text(text)
+        with pytest.raises(HyperfocalError, match=FILE) as refused:
+            recipe("tiny-e2e", run=tmp_path)
+        assert "\n" not in str(refused.value)
 
 
 def test_recipes_are_listed_in_groups():

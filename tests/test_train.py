@@ -1,11 +1,15 @@
 """Training with the tiny recipes: stages learn, runs resume bit for bit, exports are what was learnt."""
 
 import csv
+import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,8 @@ from typer.testing import CliRunner
 
 from frames import write_frames
 from hyperfocal import checkpoints
-from hyperfocal.cli import app
+from hyperfocal.cli import INTERRUPTED, app
+from hyperfocal.cli.train import _row
 from hyperfocal.data.unrealstereo4k import UnrealStereo4K
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.train.engine import Run, one_cycle
@@ -137,7 +142,19 @@ class TestResume:
             assert process.poll() is None
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=60) == INTERRUPTED
+        assert Run(recipe("tiny-coarse"), folder, resume=True).step > 0
+
+    @pytest.mark.slow
+    def test_a_signal_to_a_launcher_does_so_too(self, tmp_path):
+        frames, folder = write_frames(tmp_path / "frames", 2), tmp_path / "run"
+        words = f"train tiny-coarse steps=1000000 log_every=1 --data {frames} --out {folder} --devices 2"
+        process = subprocess.Popen([sys.executable, "-m", "hyperfocal.cli", *words.split()])
+        while not (folder / "log.csv").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=120) == INTERRUPTED
         assert Run(recipe("tiny-coarse"), folder, resume=True).step > 0
 
     def test_the_time_limit_leaves_a_checkpoint(self, reader, tmp_path):
@@ -162,6 +179,17 @@ class TestResume:
     def test_nothing_to_resume(self, tmp_path):
         with pytest.raises(HyperfocalError, match="nothing to resume"):
             Run(recipe("tiny-coarse"), tmp_path, resume=True)
+
+    @pytest.mark.parametrize("override", ["coarse.widths=(16,16,8,8,8,8)", "coarse.encoder=resnet18"])
+    def test_other_networks_are_refused_in_a_line(self, override, coarse_run):
+        with pytest.raises(HyperfocalError, match="networks are others than the recipe's: coarse") as refused:
+            Run(recipe("tiny-coarse", [override]), coarse_run, resume=True)
+        assert "\n" not in str(refused.value)
+
+    def test_what_is_frozen_stays(self, reader, tmp_path):
+        run("tiny-e2e", reader, tmp_path, "steps=1")
+        with pytest.raises(HyperfocalError, match="can't change what is frozen"):
+            Run(recipe("tiny-e2e", ["coarse_lr=0"]), tmp_path, resume=True)
 
     def test_signals_are_given_back(self, reader, tmp_path):
         before = signal.getsignal(signal.SIGINT)
@@ -248,6 +276,10 @@ class TestCommands:
         assert shown.exit_code == 0
         assert all(name in shown.output for name in RECIPES)
 
+    def test_the_help_keeps_its_example_in_lines(self):
+        shown = CliRunner().invoke(app, ["train", "--help"]).output.splitlines()
+        assert "hyperfocal train nano-coarse --data frames --out runs/coarse" in map(str.strip, shown)
+
     def test_train_and_export(self, reader, tmp_path):
         arguments = ["train", "tiny-coarse", "steps=2", "log_every=1", "--data", str(reader.root)]
         arguments += ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "model")]
@@ -266,6 +298,72 @@ class TestCommands:
         shown = CliRunner().invoke(app, arguments)
         assert (shown.exit_code, shown.stderr) == (1, "hyperfocal: no report\n")
         checkpoints.load(tmp_path / "model")
+
+    def invoke(self, reader, folder: Path, *words: str):
+        arguments = ["train", "tiny-coarse", "log_every=1", "validate_every=1", "workers=0", *words]
+        return CliRunner().invoke(app, [*arguments, "--data", str(reader.root), "--out", str(folder)])
+
+    def test_json_lines(self, reader, tmp_path):
+        more = ["--json", "--val", f"unrealstereo4k:{reader.root}", "--export", str(tmp_path / "model")]
+        shown = self.invoke(reader, tmp_path / "run", "steps=2", *more)
+        assert shown.exit_code == 0, shown.output
+        lines = [json.loads(line) for line in shown.stdout.splitlines()]
+        assert [(line["event"], line["step"]) for line in lines] == [
+            ("train", 1), ("validation", 1), ("train", 2), ("validation", 2), ("end", 2)
+        ]  # fmt: skip
+        assert [line["loss"] for line in lines[0:3:2]] == pytest.approx(losses(tmp_path / "run"), rel=1e-5)
+        assert lines[1]["images"] == 3
+        assert lines[-1] == {
+            **{"event": "end", "run": str(tmp_path / "run"), "step": 2, "steps": 2, "done": True},
+            **{"model": str(tmp_path / "model"), "report": str(tmp_path / "run" / "report.md")},
+        }
+
+    def test_json_has_no_nan(self, capsys):
+        _row("train", {"step": 1, "gradient_norm": math.inf, "loss": math.nan})
+        shown = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+        assert shown == {"event": "train", "step": 1, "gradient_norm": None, "loss": None}
+
+    def test_a_signal_exports_nothing_and_fails(self, reader, tmp_path, monkeypatch):
+        stopped = threading.Event()
+        stopped.set()
+        monkeypatch.setattr("hyperfocal.train.engine.stop_signals", lambda: nullcontext(stopped))
+        shown = self.invoke(reader, tmp_path / "run", "--export", str(tmp_path / "model"))
+        assert shown.exit_code == INTERRUPTED
+        assert "model: not written, the run isn't done; --resume goes on" in shown.stderr
+        assert not (tmp_path / "model").exists()
+
+    def test_minutes_that_are_over_are_no_failure(self, reader, tmp_path):
+        shown = self.invoke(reader, tmp_path / "run", "minutes=0", "--json")
+        assert shown.exit_code == 0, shown.output
+        assert not json.loads(shown.stdout)["done"]
+        shown = self.invoke(reader, tmp_path / "run", "--resume")
+        assert "stopped at step 0/20" in shown.output, "the limit is of each call"
+        assert "; --resume goes on" in shown.output
+
+    def test_minutes_that_are_over_before_the_export_are(self, reader, tmp_path):
+        shown = self.invoke(reader, tmp_path / "run", "minutes=0", "--export", str(tmp_path / "model"))
+        assert shown.exit_code == 1
+        assert "not written" in shown.stderr
+        assert not (tmp_path / "model").exists()
+
+    def test_a_resumed_run_keeps_what_it_was_begun_with(self, reader, tmp_path):
+        begun = self.invoke(
+            reader, tmp_path, "minutes=0", "lr=0.01", "steps=9", "coarse.widths=(8,8,8,8,8,8)"
+        )
+        assert begun.exit_code == 0, begun.output
+        shown = self.invoke(reader, tmp_path, "--resume", "minutes=None", "steps=2")
+        assert shown.exit_code == 0, shown.output
+        assert "done at step 2/2" in shown.output
+        found = recipe("tiny-coarse", run=tmp_path)
+        assert (found.lr, found.steps, found.coarse["widths"]) == (0.01, 2, (8,) * 6)
+
+    def test_another_recipe_does_not_resume_a_run(self, reader, tmp_path):
+        self.invoke(reader, tmp_path, "minutes=0")
+        words = ["train", "tiny-e2e", "--resume", "--data", str(reader.root), "--out", str(tmp_path)]
+        shown = CliRunner().invoke(app, words)
+        assert (shown.exit_code, shown.stderr) == (
+            1, f"hyperfocal: {tmp_path}: a run of tiny-coarse, not of tiny-e2e\n"
+        )  # fmt: skip
 
     def test_an_export_that_cannot_be_is_refused_before_the_training(self, reader, tmp_path):
         arguments = ["train", "tiny-pretrain", "--data", str(reader.root)]

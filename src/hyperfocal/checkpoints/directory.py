@@ -97,18 +97,18 @@ def read_config(directory: Path) -> ModelConfig:
     ]
     if missing:
         raise HyperfocalError(f"{path} has no {', '.join(missing)}")
-    return ModelConfig(**{name: _tuples(value) for name, value in values.items()})
+    return ModelConfig(**{name: tuples(value) for name, value in values.items()})
 
 
 def _networks(coarse: nn.Module, refiner: nn.Module | None) -> nn.ModuleDict:
     return nn.ModuleDict({"coarse": coarse} if refiner is None else {"coarse": coarse, "refiner": refiner})
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
     """Turn JSON's lists into the tuples that they were."""
     if isinstance(value, dict):
-        return {name: _tuples(entry) for name, entry in value.items()}
-    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value
+        return {name: tuples(entry) for name, entry in value.items()}
+    return tuple(tuples(entry) for entry in value) if isinstance(value, list) else value
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
@@ -55,6 +55,25 @@ def load(folder: Path) -> dict[str, Any]:
         reason = str(error).strip().splitlines()[0]
         raise HyperfocalError(f"{found[-1]}: no checkpoint that can be read: {reason}") from error
     return state
+
+
+def restore(networks: nn.Module, state: Mapping[str, Any], folder: Path) -> None:
+    """Fills networks from the checkpoint of `folder`.
+
+    Raises:
+        HyperfocalError: they are not of its design.
+    """
+    there, here = (
+        {name: str(tuple(value.shape)) for name, value in values.items()}
+        for values in (state["networks"], networks.state_dict())
+    )
+    odd = next((name for name in {**there, **here} if there.get(name) != here.get(name)), None)
+    if odd is not None:
+        raise HyperfocalError(
+            f"{folder}: its networks are others than the recipe's: {odd} is {there.get(odd, 'missing')} in the "
+            f"checkpoint, {here.get(odd, 'missing')} in the recipe"
+        )
+    networks.load_state_dict(state["networks"])
 
 
 def clear(folder: Path) -> None:

@@ -6,13 +6,11 @@ photo's place in the batch: a resumed run ends with the same weights as an unint
 processes with those of one.
 """
 
-import json
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,6 @@ from torch.utils._pytree import tree_map
 from hyperfocal import checkpoints
 from hyperfocal.data.batches import Reader, Share, batches
 from hyperfocal.data.kinds import DataSet
-from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.loading import assemble, choose_device
 from hyperfocal.predictor import Model
@@ -35,17 +32,16 @@ from hyperfocal.train import checkpoint, processes
 from hyperfocal.train.average import Average
 from hyperfocal.train.batch_norm import synchronise
 from hyperfocal.train.groups import groups
-from hyperfocal.train.journal import Journal
+from hyperfocal.train.journal import Journal, OnRow
 from hyperfocal.train.meter import Meter
 from hyperfocal.train.progress import Bar
-from hyperfocal.train.recipes import Recipe
+from hyperfocal.train.recipes import Recipe, write_recipe
 from hyperfocal.train.recompute import recompute
 from hyperfocal.train.schedule import one_cycle
-from hyperfocal.train.stages import WEIGHTS, Stage, model_config, stage
+from hyperfocal.train.stages import WEIGHTS, OnNoise, Stage, model_config, stage
 from hyperfocal.train.stop import stop_signals
 from hyperfocal.train.validation import picture, validate
 
-RECIPE = "recipe.json"
 PRECISIONS = {None: None, "fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 log = logging.getLogger(__name__)
@@ -59,9 +55,13 @@ class Run:
         folder: where the run lives; made if it is not there.
         resume: go on from the folder's last checkpoint.
 
+    Attributes:
+        step: how many are done.
+        interrupted: a signal ended `train` before the last step.
+
     Raises:
-        HyperfocalError: `resume` without a checkpoint, or a checkpoint without `resume`; a precision that
-            isn't known.
+        HyperfocalError: `resume` without a checkpoint, or with one of other networks, or a checkpoint without
+            `resume`; a precision that isn't known.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, *, resume: bool = False) -> None:
@@ -77,16 +77,15 @@ class Run:
             self.networks.to(memory_format=torch.channels_last)
         state = checkpoint.load(folder) if resume else None
         if state is not None:
-            self.networks.load_state_dict(state["networks"])
-        self.step = 0 if state is None else state["step"]
+            checkpoint.restore(self.networks, state, folder)
+        self.step, self.interrupted = 0 if state is None else state["step"], False
         self._prepare()
         self.average = Average(self.networks, recipe.ema)
         if state is not None:
             self._load(state)
         if self.accelerator.is_main_process:
             checkpoint.clear(folder)
-            with replacing(folder / RECIPE) as path:
-                path.write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+            write_recipe(recipe, folder)
 
     def _prepare(self) -> None:
         """Hands networks and optimiser to Accelerate: devices, precision, DDP or FSDP."""
@@ -108,6 +107,15 @@ class Run:
         self.average.load(
             {name: processes.like(v, self.average.state[name]) for name, v in state["average"].items()}
         )
+        there, here = (
+            [len(group["params"]) for group in found]
+            for found in (state["optimizer"]["param_groups"], self.optimizer.param_groups)
+        )
+        if there != here:
+            raise HyperfocalError(
+                f"{self.folder}: groups of {there} parameters learnt so far, {here} by the recipe; a run can't "
+                "change what is frozen or which parts decay alike"
+            )
         self.optimizer.load_state_dict(_cut(state["optimizer"], self.optimizer))
         for group, peak in zip(self.optimizer.param_groups, groups(self.stage), strict=True):
             for key in ("peak", "weight_decay"):  # the recipe's, which may have changed, not the checkpoint's
@@ -116,17 +124,22 @@ class Run:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
     def train(
-        self, reader: Reader, say: Callable[[str], None] = print, validation: DataSet | None = None
+        self,
+        reader: Reader,
+        say: Callable[[str], None] = print,
+        validation: DataSet | None = None,
+        on_row: OnRow = lambda kind, row: None,
     ) -> bool:
         """Trains to the last step, the time limit or SIGTERM/SIGINT, and leaves a checkpoint in every case.
 
         Args:
             reader: photos to learn from.
             say: gets a line of text every `log_every` steps.
-            validation: photos to score the averaged model on, where the stage makes a model.
+            validation: photos to score the averaged weights on.
+            on_row: gets each row of measurements, after its kind: "train" or "validation". In one process only.
 
         Returns:
-            Whether the last step was reached.
+            Whether the last step was reached; if not, `interrupted` says whether it was a signal.
 
         Raises:
             HyperfocalError: the loss or its gradient is not a number; says in which step and on which samples.
@@ -149,19 +162,20 @@ class Run:
         meter = Meter(self.step, recipe)
         with (
             stop_signals() as stopped,
-            Journal(self.folder, self.step, writes=main) as journal,
+            Journal(self.folder, self.step, writes=main, on_row=on_row) as journal,
             Bar(self.step, recipe.steps, shown=main) as bar,
         ):
             first = self.step
             while self.step < recipe.steps:
                 now = time.monotonic()
                 late = recipe.minutes is not None and now - started >= 60 * recipe.minutes
-                stop, save = processes.any_process(
-                    stopped.is_set() or late,
+                self.interrupted, late, save = processes.any_process(
+                    stopped.is_set(),
+                    late,
                     now - saved >= 60 * recipe.save_minutes,
                     device=self.accelerator.device,
                 )
-                if stop:
+                if self.interrupted or late:
                     break
                 if save:
                     with meter.pausing():
@@ -182,7 +196,8 @@ class Run:
             if done and self.step > first:
                 self._look(journal, seen, validation, say)  # all is saved, should it fail
         if main:
-            say(f"{'done' if done else 'stopped'} at step {self.step}/{recipe.steps}, saved in {self.folder}")
+            how, then = ("done", "") if done else ("stopped", "; --resume goes on")
+            say(f"{how} at step {self.step}/{recipe.steps}, saved in {self.folder}{then}")
         return done
 
     def _step(self, source: Iterator[Any], meter: Meter) -> tuple[float, float]:
@@ -229,10 +244,10 @@ class Run:
         """Draws and scores what the averaged weights predict, at the steps for it."""
         recipe, last = self.recipe, self.step == self.recipe.steps
         draw = recipe.panels_every and self.step % recipe.panels_every == 0
-        score = validation is not None and (last or self.step % recipe.validate_every == 0)
-        model = self.model() if draw or score else None
-        if model is None:
+        score = last or (recipe.validate_every and self.step % recipe.validate_every == 0)
+        if not draw and (validation is None or not score):
             return
+        model = self.model()
         if draw and self.accelerator.is_main_process:
             try:
                 journal.picture("prediction", picture(model, seen[0]), self.step)
@@ -260,13 +275,18 @@ class Run:
             checkpoint.save_weights(self.folder / WEIGHTS, state["average"])
         self.accelerator.wait_for_everyone()
 
-    def model(self) -> Model | None:
-        """The averaged weights as a model, on this run's device; None if the stage makes none."""
-        if self.recipe.stage == "pretrain":
-            return None
-        config = model_config(self.recipe)
-        networks = self._averaged(config)
-        return assemble(self.folder.name, config, *networks, self.accelerator.device, torch.float32)
+    def model(self) -> Model:
+        """The averaged weights as a model, on this run's device; of a refiner alone, as it sees noise."""
+        coarse: nn.Module
+        refiner: nn.Module | None
+        if "coarse" in self.stage.makes:
+            config = model_config(self.recipe)
+            coarse, refiner = self._averaged(config)
+        else:
+            coarse, refiner = OnNoise(self.recipe), None
+            config = coarse.config
+            coarse.load_state_dict(self._average())
+        return assemble(self.folder.name, config, coarse, refiner, self.accelerator.device, torch.float32)
 
     def export(self, directory: Path) -> None:
         """Writes the averaged weights in half precision as a model directory.
@@ -281,12 +301,15 @@ class Run:
 
     def _averaged(self, config: checkpoints.ModelConfig) -> tuple[nn.Module, nn.Module | None]:
         """New networks with the averaged weights."""
-        average = {name: processes.full(value) for name, value in self.average.state.items()}
+        average = self._average()
         networks = checkpoints.build(config)
         for name, network in zip(("coarse", "refiner"), networks, strict=True):
             if network is not None:
                 network.load_state_dict({key: average[f"{name}.{key}"] for key in network.state_dict()})
         return networks
+
+    def _average(self) -> dict[str, Tensor]:
+        return {name: processes.full(value) for name, value in self.average.state.items()}
 
 
 class _Whole(nn.Module):

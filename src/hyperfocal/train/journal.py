@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +14,8 @@ from hyperfocal.depthmap.atomic import replacing
 
 LOG, VALIDATION = "log.csv", "validation.csv"
 
+OnRow = Callable[[str, Mapping[str, float]], None]
+
 
 class Journal:
     """The journal of a run's folder; a context manager. What is later than `step` in it is forgotten.
@@ -22,10 +24,13 @@ class Journal:
         folder: of the run.
         step: that the run is at.
         writes: False in all processes but one: nothing is written.
+        on_row: gets each row as well, after its kind: "train" or "validation".
     """
 
-    def __init__(self, folder: Path, step: int, *, writes: bool = True) -> None:
-        self.folder, self._board = folder, None
+    def __init__(
+        self, folder: Path, step: int, *, writes: bool = True, on_row: OnRow = lambda kind, row: None
+    ) -> None:
+        self.folder, self._board, self._on_row = folder, None, on_row
         if writes:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -64,6 +69,7 @@ class Journal:
             if name != "step":
                 self._board.add_scalar(f"{group}/{name}", value, int(row["step"]))
         self._board.flush()
+        self._on_row(group, row)
 
 
 def read(path: Path) -> dict[str, list[float]]:
@@ -80,7 +86,7 @@ def _forget_after(step: int, path: Path) -> None:
     if path.exists():
         lines = path.read_text().splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]  # a killed process may leave half a line
-        kept = [line for line in whole[1:] if int(line.split(",")[0]) <= step]
+        kept = [line for line in whole[1:] if float(line.split(",")[0]) <= step]
         with replacing(path) as partial:
             partial.write_text("".join(whole[:1] + kept))
 
@@ -92,4 +98,5 @@ def _append(path: Path, row: Mapping[str, float]) -> None:
         writer = csv.writer(file)
         if names is None:
             writer.writerow(names := list(row))
-        writer.writerow(f"{row.get(name, math.nan):.6g}" for name in names)
+        values = (row.get(name, math.nan) for name in names)
+        writer.writerow(value if isinstance(value, int) else f"{value:.6g}" for value in values)

@@ -68,10 +68,11 @@ class Meter:
         self.since += time.monotonic() - start
 
     def update(self, step: int, loss: float, lr: float, norm: float) -> Row | None:
-        """Notes a step; every `log_every` steps returns the row of those since the last one."""
+        """Notes a step; every `log_every` steps, and at the end, returns the row of those since the last one."""
         self.losses.append(loss)
         self.norms.append(norm)
-        if step % self.recipe.log_every and step != self.recipe.steps:
+        every = self.recipe.log_every
+        if step != self.recipe.steps and (not every or step % every):
             return None
         seconds = time.monotonic() - self.since
         mean = math.fsum(self.losses) / len(self.losses)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.train.journal import LOG, VALIDATION, read
+from hyperfocal.train.recipes import FILE
 
 CURVES = (("loss", "loss"), ("lr", "learning rate"), ("gradient_norm", "gradient norm before clipping"))
 SPEED = (("samples_per_second", "samples/s"), ("wait", "share of time waiting for data"))
@@ -17,7 +18,7 @@ def write_report(folder: Path) -> Path:
     Returns:
         The path of `report.md`.
     """
-    recipe = json.loads((folder / "recipe.json").read_text())
+    recipe = json.loads((folder / FILE).read_text(encoding="utf-8"))
     log, validation = read(folder / LOG), read(folder / VALIDATION)
     lines = [f"# {folder.name}", "", recipe["about"], "", "![curves](curves.png)", ""]
     if log:

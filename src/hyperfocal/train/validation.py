@@ -43,8 +43,8 @@ def validate(model: Model, data: DataSet) -> dict[str, float]:
 
 
 def picture(model: Model, sample: Sample) -> NDArray[np.uint8]:
-    """The `panel` of a photo: its coarse map, and the refined one where the model has a refiner."""
-    tilings = {"coarse": "none"} if model.refiner is None else {"coarse": "none", "refined": "auto"}
+    """The `panel` of a photo: the map of the whole, and the refined one where the model has a refiner."""
+    tilings = {"predicted": "none"} if model.refiner is None else {"coarse": "none", "refined": "auto"}
     maps = {
         title: model.predict(sample.image, tiling=tiling, focal_px=sample.focal_px).metres
         for title, tiling in tilings.items()

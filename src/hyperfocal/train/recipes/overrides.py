@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from hyperfocal.checkpoints.config import unknown
 from hyperfocal.data.batches import Canonical
 from hyperfocal.data.patches import Patches
 from hyperfocal.errors import HyperfocalError
@@ -35,7 +36,7 @@ def override(recipe: Recipe, texts: Iterable[str]) -> Recipe:
     place of all of them. `steps=N` puts `epochs` out of force.
 
     Raises:
-        HyperfocalError: no such key, or a value of the wrong type.
+        HyperfocalError: no such key (with the nearest known one), a value of the wrong type, or out of its range.
     """
     for text in texts:
         key, equals, value = text.partition("=")
@@ -50,8 +51,8 @@ def override(recipe: Recipe, texts: Iterable[str]) -> Recipe:
 def _changed(record: Record, given: _Override) -> Record:
     """A dataclass with the value at the override's first key changed."""
     key, *rest = given.keys
-    if key not in {f.name for f in fields(record)}:
-        raise given.refuse(f"no key {key!r}; keys: {_known(record)}")
+    if key not in (keys := [f.name for f in fields(record)]):
+        raise given.refuse(str(unknown("key", key, keys)))
     before = getattr(record, key)
     if not rest:
         after = _parsed(key, given, before, get_type_hints(type(record))[key])
@@ -88,9 +89,13 @@ def _parsed(key: str, given: _Override, before: Any, hint: Any) -> Any:
         return float(value)
     if wanted is str:
         return given.value
-    if type(value) is not wanted:
+    if type(value) is not wanted or (wanted is tuple and not _numbers(value, len(before))):
         raise given.refuse(f"expected a value like {before!r}")
     return value
+
+
+def _numbers(value: Any, count: int) -> bool:
+    return len(value) == count and all(type(x) in (int, float) for x in value)
 
 
 def _literal(text: str) -> Any:

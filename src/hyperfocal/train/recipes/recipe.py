@@ -1,13 +1,25 @@
 """Recipe: the numbers of one training run, as a frozen dataclass."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from hyperfocal.data.batches import Canonical
 from hyperfocal.data.patches import Patches
+from hyperfocal.errors import HyperfocalError
 from hyperfocal.refine.patchrefiner_v2 import NANO
+
+# What numbers of a recipe must be. Those that may be None are not looked at then.
+RANGES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
+    ("1 or more", lambda x: x >= 1, "steps batch windows area tile_area threads accumulate keep"),
+    ("more than 0", lambda x: x > 0, "epochs div final_div"),
+    ("0 or more", lambda x: x >= 0, "minutes gradient own consistency lr encoder_lr coarse_lr clip"),
+    ("0 or more", lambda x: x >= 0, "weight_decay coarse_decay seed workers save_minutes"),
+    ("0 or more", lambda x: x >= 0, "log_every validate_every panels_every"),
+    ("from 0 to 1", lambda x: 0 <= x <= 1, "ema"),
+    ("0 or more and less than 1", lambda x: 0 <= x < 1, "pct"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Recipe:
 
     Attributes:
         stage: a key of `stages.STAGES`.
+        name: in `hyperfocal recipes`.
         about: one line for `hyperfocal recipes`.
         group: the heading that the line stands under.
         coarse: {"kind": ..., constructor arguments} of the coarse network.
@@ -86,7 +99,7 @@ class Recipe:
         seed: of every random choice.
         workers: processes that prepare batches.
         threads: of PyTorch.
-        log_every: steps between log lines.
+        log_every: steps between log lines; there is one at the end, too. 0: only that.
         save_minutes: between checkpoints.
         accumulate: pieces that a step's batch goes through the networks in, one after another. The loss is
             the mean of the pieces' losses. `batch` is the whole step's, over all pieces and processes.
@@ -97,11 +110,16 @@ class Recipe:
         recompute: forget activations inside blocks and compute them again for the gradient (activation
             checkpointing): less memory, about a third more time.
         validate_every: steps between validations, where there is validation data; there is one at the end, too.
+            0: only that.
         panels_every: steps between pictures of predictions; 0: none.
+
+    Raises:
+        HyperfocalError: a number is out of its range.
     """
 
     stage: str
     about: str
+    name: str = ""
     group: str = ""
     coarse: Mapping[str, Any] = field(default_factory=lambda: {"kind": "efficientnet_dpt"})
     refiner: Mapping[str, Any] = field(default_factory=lambda: {"kind": "patchrefiner_v2", **NANO})
@@ -154,8 +172,18 @@ class Recipe:
     validate_every: int = 1000
     panels_every: int = 1000
 
+    def __post_init__(self) -> None:
+        for words, holds, keys in RANGES:
+            for key in keys.split():
+                value = getattr(self, key)
+                if value is not None and not holds(value):
+                    raise HyperfocalError(f"{key}={value}: must be {words}")
+        smallest, largest = self.fraction
+        if not 0 < smallest <= largest <= 1:
+            raise HyperfocalError(f"fraction={self.fraction}: must be two of 0 to 1, the smaller first")
+
     def for_frames(self, frames: int) -> Self:
         """The recipe with the `steps` of its `epochs` over that many frames; itself if it has none."""
         if self.epochs is None:
             return self
-        return replace(self, steps=round(self.epochs * math.ceil(frames / self.batch)))
+        return replace(self, steps=max(1, round(self.epochs * math.ceil(frames / self.batch))))

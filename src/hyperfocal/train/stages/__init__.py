@@ -3,16 +3,18 @@
 A stage owns its networks and its loss; the engine owns the loop.
 """
 
-from collections.abc import Callable
 from typing import Any
 
+from hyperfocal.checkpoints import ModelConfig
+from hyperfocal.checkpoints.config import unknown
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.coarse import Coarse
 from hyperfocal.train.stages.dsd import SyntheticToReal
 from hyperfocal.train.stages.e2e import EndToEnd
 from hyperfocal.train.stages.fine import Fine
-from hyperfocal.train.stages.networks import model_config
+from hyperfocal.train.stages.networks import described
+from hyperfocal.train.stages.noise import OnNoise
 from hyperfocal.train.stages.patchfusion import Fusion
 from hyperfocal.train.stages.patchrefiner import PatchRefinerV1
 from hyperfocal.train.stages.pretrain import NoisyPretraining
@@ -20,9 +22,9 @@ from hyperfocal.train.stages.smd_net import BimodalHead
 from hyperfocal.train.stages.stage import Stage
 from hyperfocal.train.stages.weights import WEIGHTS
 
-__all__ = ["STAGES", "WEIGHTS", "Stage", "model_config", "stage"]
+__all__ = ["STAGES", "WEIGHTS", "OnNoise", "Stage", "model_config", "stage"]
 
-STAGES: dict[str, Callable[[Recipe], Stage[Any]]] = {
+STAGES: dict[str, type[Stage[Any]]] = {
     "coarse": Coarse,
     "fine": Fine,
     "patchfusion": Fusion,
@@ -40,7 +42,22 @@ def stage(recipe: Recipe) -> Stage[Any]:
     Raises:
         HyperfocalError: no such stage, or a start is missing.
     """
+    return _kind(recipe)(recipe)
+
+
+def model_config(recipe: Recipe) -> ModelConfig:
+    """What a model trained by this recipe says about itself.
+
+    Raises:
+        HyperfocalError: no such stage, it makes no model of its own, or a network can't be.
+    """
+    makes = _kind(recipe).makes
+    if "coarse" not in makes:
+        raise HyperfocalError("pretraining makes no model to export: give its run to e2e as refiner_from=RUN")
+    return described(recipe, refined="refiner" in makes)
+
+
+def _kind(recipe: Recipe) -> type[Stage[Any]]:
     if recipe.stage not in STAGES:
-        raise HyperfocalError(f"no stage {recipe.stage!r}; there are {', '.join(STAGES)}")
-    made: Stage[Any] = STAGES[recipe.stage](recipe)
-    return made
+        raise unknown("stage", recipe.stage, STAGES)
+    return STAGES[recipe.stage]

@@ -1,5 +1,7 @@
 """The coarse network on whole photos."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -14,6 +16,8 @@ from hyperfocal.train.stages.stage import Part
 
 class Coarse:
     """Any base network: SILog, and gradient matching by its weight."""
+
+    makes: ClassVar[tuple[str, ...]] = ("coarse",)
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe

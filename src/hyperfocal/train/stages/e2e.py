@@ -1,6 +1,6 @@
 """PatchRefiner V2 end to end (section 3.3), with a trained or a frozen coarse network."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ class EndToEnd:
     encoder, keep their statistics unless `batch_norm`: a step of few photos can't estimate them (the published
     code lets them follow batches of four).
     """
+
+    makes: ClassVar[tuple[str, ...]] = ("coarse", "refiner")
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe

@@ -1,6 +1,6 @@
 """The fine network on random crops, each seen as a photo of its own (PatchFusion, section 3.1)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from hyperfocal.train.stages.stage import Part
 
 class Fine:
     """A network of the coarse one's design, which its weights are saved and exported as."""
+
+    makes: ClassVar[tuple[str, ...]] = ("coarse",)
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe

@@ -24,19 +24,15 @@ from hyperfocal.train.stages.stage import Part
 from hyperfocal.train.stages.weights import start_from_imagenet, weights
 
 Network = dict[str, Any]
-REFINED = ("patchfusion", "patchrefiner", "e2e", "dsd", "smd_net")  # stages that make a model with a refiner
 
 
-def model_config(recipe: Recipe) -> ModelConfig:
-    """What a model trained by this recipe says about itself.
+def described(recipe: Recipe, *, refined: bool) -> ModelConfig:
+    """What a model of the recipe's networks, with its refiner or without, says about itself.
 
     Raises:
-        HyperfocalError: the stage makes no model of its own, or a network can't be.
+        HyperfocalError: a network can't be.
     """
-    if recipe.stage == "pretrain":
-        raise HyperfocalError("pretraining makes no model to export: give its run to e2e as refiner_from=RUN")
-    refined = recipe.stage in REFINED
-    networks = f"{'coarse network and refiner' if refined else 'coarse network'}"
+    networks = "coarse network and refiner" if refined else "coarse network"
     return _config(
         recipe,
         refined=refined,

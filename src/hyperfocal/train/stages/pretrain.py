@@ -1,6 +1,7 @@
 """Noisy pretraining of PatchRefiner V2 (section 3.3)."""
 
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import whole_photos
 from hyperfocal.train.stages.losses import with_own_loss
 from hyperfocal.train.stages.networks import refiner_network
+from hyperfocal.train.stages.noise import no_coarse
 from hyperfocal.train.stages.stage import Part
 
 
@@ -22,6 +24,8 @@ class NoisyPretraining:
     So the denoising units learn to tell the image from noise. The encoder sees three channels; the coarse
     depth is the one that the refiner's space shows as 0.
     """
+
+    makes: ClassVar[tuple[str, ...]] = ("refiner",)
 
     def __init__(self, recipe: Recipe) -> None:
         if recipe.noise not in ("normal", "ones"):
@@ -45,18 +49,7 @@ class NoisyPretraining:
 
     def loss(self, batch: WholeBatch, generator: torch.Generator) -> Tensor:
         """Of the refiner's depth, with fresh noise."""
-        n, _, height, width = batch.image.shape
-        shapes = [
-            (n, channels, *size)
-            for channels, size in zip(
-                self.refiner.coarse_channels, self.refiner.feature_sizes(height, width), strict=True
-            )
-        ]
-        device = batch.image.device
-        if self.recipe.noise == "ones":
-            features = [torch.ones(shape, device=device) for shape in shapes]
-        else:
-            features = [randn(shape, generator).to(device) for shape in shapes]
-        silent = torch.full_like(batch.image[:, :1], self.refiner.space.silent)
+        draw = torch.ones if self.recipe.noise == "ones" else partial(randn, generator=generator)
+        silent, features = no_coarse(self.refiner, batch.image, draw)
         depth, own = self.refiner.with_own_depth(batch.image, silent, features)
         return with_own_loss(depth, own, batch.target, self.recipe)

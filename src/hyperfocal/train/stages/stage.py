@@ -1,7 +1,7 @@
 """Stage: what the engine asks of a stage."""
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -31,12 +31,17 @@ class Stage(Protocol[Batch]):
     """One stage of training.
 
     Attributes:
+        makes: the networks that it makes, "coarse", "refiner" or both. With a coarse network they are a model; a
+            refiner alone is one that `stages.noise` shows without any.
         recipe: its numbers.
-        networks: what is trained; keys "coarse" and "refiner".
+        networks: what is trained, by the names in `makes`.
     """
 
+    makes: ClassVar[tuple[str, ...]]
     recipe: Recipe
     networks: nn.ModuleDict
+
+    def __init__(self, recipe: Recipe) -> None: ...
 
     def dataset(self, reader: Reader) -> Dataset[Batch]:
         """Batches by step."""
