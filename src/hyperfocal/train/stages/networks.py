@@ -36,7 +36,7 @@ def model_config(recipe: Recipe) -> ModelConfig:
     if recipe.stage == "pretrain":
         raise HyperfocalError("pretraining makes no model to export: give its run to e2e as refiner_from=RUN")
     refined = recipe.stage in REFINED
-    networks = f"{'coarse network and refiner' if refined else 'coarse network'}"
+    networks = "coarse network and refiner" if refined else "coarse network"
     return _config(
         recipe,
         refined=refined,
