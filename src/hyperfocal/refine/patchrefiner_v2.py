@@ -18,7 +18,7 @@ from hyperfocal.coarse.blocks import pyramid_sizes, resize
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.refine.base import Refiner
 from hyperfocal.refine.blocks import FineToCoarse
-from hyperfocal.refine.c2f import CoarseToFine
+from hyperfocal.refine.c2f import DENOISERS, CoarseToFine
 
 
 class Space(NamedTuple):
@@ -76,6 +76,9 @@ class PatchRefinerV2(Refiner):
 
     Attributes:
         coarse_channels: as given.
+
+    Raises:
+        ValueError: an unknown `denoise` or `space`, or too few or too many widths.
     """
 
     def __init__(
@@ -91,6 +94,18 @@ class PatchRefinerV2(Refiner):
         heavy: bool = False,
         space: str = "metres",
     ) -> None:
+        for name, value, known in (("space", space, SPACES), ("denoise", denoise, DENOISERS)):
+            if value not in known:
+                raise ValueError(f"{name}={value}: one of {', '.join(known)}")
+        for name, widths, count in (
+            ("coarse_channels", coarse_channels, 6),
+            ("c2f_widths", c2f_widths, 5),
+            ("head_widths", head_widths, 2),
+            ("f2c_widths", f2c_widths, 6),
+            ("decoder_widths", decoder_widths, 5),
+        ):
+            if widths is not None and len(widths) != count:
+                raise ValueError(f"{name} must be {count} numbers, not {widths}")
         super().__init__()
         self.coarse_channels = tuple(coarse_channels)
         self.space = SPACES[space]
@@ -111,6 +126,13 @@ class PatchRefinerV2(Refiner):
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Sizes of the six cropped coarse maps, low to high, for a tile of `height` × `width` pixels."""
         return pyramid_sizes(height, width)
+
+    def crop_sizes(self, maps: Sequence[Tensor], size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Sizes of the maps' own levels, as published: where they aren't the encoder's, `forward` resizes."""
+        finest = maps[-1].shape[-2:]
+        return [
+            (round(size[0] * m.shape[-2] / finest[0]), round(size[1] * m.shape[-1] / finest[1])) for m in maps
+        ]
 
     def forward(self, tile: Tensor, coarse_depth: Tensor, coarse_features: Sequence[Tensor]) -> Tensor:
         """Refine.

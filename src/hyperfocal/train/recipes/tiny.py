@@ -10,7 +10,6 @@ from hyperfocal.train.recipes.recipe import PseudoLabels, Recipe
 TINY_COARSE: dict[str, Any] = {"encoder": "test_efficientnet", "widths": (16, 16, 8, 8, 8, 4)}
 TINY_REFINER: dict[str, Any] = {
     "encoder": "test_efficientnet",
-    "coarse_channels": TINY_COARSE["widths"],
     "c2f_widths": (8,) * 5,
     "head_widths": (8, 4),
     "f2c_widths": (16, 8, 8, 8, 8, 4),
@@ -70,12 +69,7 @@ _DSD = replace(
     _PAPER,
     stage="dsd",
     about="synthetic to real, tiny; needs pseudo.model=TEACHER or pseudo.folder=LABELS",
-    refiner={
-        "kind": "patchrefiner_v2",
-        **TINY_REFINER,
-        "coarse_channels": (32, 32, 16, 16, 8, 8),
-        "space": "metres",
-    },
+    refiner={"kind": "patchrefiner_v2", **TINY_REFINER, "space": "metres"},
     keep_final=True,
     coarse_lr=0.1,
     pseudo=PseudoLabels(),

@@ -18,9 +18,9 @@ from hyperfocal.train.stages.patchrefiner import PatchRefinerV1
 from hyperfocal.train.stages.pretrain import NoisyPretraining
 from hyperfocal.train.stages.smd_net import BimodalHead
 from hyperfocal.train.stages.stage import Stage
-from hyperfocal.train.stages.weights import WEIGHTS
+from hyperfocal.train.stages.weights import WEIGHTS, check_starts, without_starts
 
-__all__ = ["STAGES", "WEIGHTS", "Stage", "model_config", "stage"]
+__all__ = ["STAGES", "WEIGHTS", "Stage", "model_config", "resumed", "stage"]
 
 STAGES: dict[str, Callable[[Recipe], Stage[Any]]] = {
     "coarse": Coarse,
@@ -40,6 +40,21 @@ def stage(recipe: Recipe) -> Stage[Any]:
     Raises:
         HyperfocalError: no such stage, or a start is missing.
     """
+    made = _made(recipe)
+    check_starts(made.networks, recipe)
+    return made
+
+
+def resumed(recipe: Recipe) -> Stage[Any]:
+    """The recipe's stage for a checkpoint's weights: its starts need not be there any more.
+
+    Raises:
+        HyperfocalError: no such stage.
+    """
+    return _made(without_starts(recipe))
+
+
+def _made(recipe: Recipe) -> Stage[Any]:
     if recipe.stage not in STAGES:
         raise HyperfocalError(f"no stage {recipe.stage!r}; there are {', '.join(STAGES)}")
     made: Stage[Any] = STAGES[recipe.stage](recipe)

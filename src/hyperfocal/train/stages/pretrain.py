@@ -12,7 +12,7 @@ from hyperfocal.train.processes import randn
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import whole_photos
 from hyperfocal.train.stages.losses import with_own_loss
-from hyperfocal.train.stages.networks import refiner_network
+from hyperfocal.train.stages.networks import refiner_network, slowly
 from hyperfocal.train.stages.stage import Part
 
 
@@ -36,12 +36,12 @@ class NoisyPretraining:
 
     def parts(self) -> list[Part]:
         """The encoder is slower."""
-        return [Part(self.refiner.encoder, self.recipe.encoder_lr), Part(self.networks)]
+        return slowly(self.refiner, self.recipe.encoder_lr)
 
     def train(self) -> None:
         """Batch norms learn too, but for those of a frozen encoder."""
         self.networks.train()
-        self.refiner.encoder.train(self.recipe.encoder_lr > 0)
+        self.refiner.encoder.net.train(self.recipe.encoder_lr > 0)
 
     def loss(self, batch: WholeBatch, generator: torch.Generator) -> Tensor:
         """Of the refiner's depth, with fresh noise."""
@@ -56,7 +56,7 @@ class NoisyPretraining:
         if self.recipe.noise == "ones":
             features = [torch.ones(shape, device=device) for shape in shapes]
         else:
-            features = [randn(shape, generator).to(device) for shape in shapes]
+            features = [randn(shape, generator, device) for shape in shapes]
         silent = torch.full_like(batch.image[:, :1], self.refiner.space.silent)
         depth, own = self.refiner.with_own_depth(batch.image, silent, features)
         return with_own_loss(depth, own, batch.target, self.recipe)
