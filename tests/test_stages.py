@@ -313,7 +313,7 @@ class TestStarts:
                 make(*words)
         make("tiny-patches-e2e")
 
-    def test_a_resumed_stage_needs_none(self, teacher, tmp_path):
+    def test_a_resumed_stage_needs_none(self, tmp_path):
         words = (f"coarse_from={tmp_path}", f"refiner_from={tmp_path}", "imagenet=True", "coarse_lr=0")
         found = recipe("tiny-patches-e2e", [*SMALL, *words, "refiner.encoder=resnet18"])
         made = resumed(found)

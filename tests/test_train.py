@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -220,6 +221,14 @@ class TestEndToEnd:
         moved = {name for name in after if not torch.equal(after[name], before[f"coarse.{name}"])}
         assert moved <= parameters, "batch-norm statistics stay"
         assert bool(moved) == (coarse_lr > 0)
+
+    def test_a_run_goes_on_without_what_it_started_from(self, reader, coarse_run, tmp_path):
+        start = shutil.copytree(coarse_run, tmp_path / "coarse")
+        words = [f"coarse_from={start}", "coarse_lr=0.0", "steps=1"]
+        frozen = run("tiny-e2e", reader, tmp_path / "run", *words).networks["coarse"].state_dict()
+        shutil.rmtree(start)
+        again = Run(recipe("tiny-e2e", words), tmp_path / "run", resume=True).networks["coarse"].state_dict()
+        assert all(torch.equal(again[name], value) for name, value in frozen.items())
 
     def test_the_export_is_the_averaged_model(self, reader, coarse_run, pretrain_run, tmp_path):
         made = run("tiny-e2e", reader, tmp_path / "run", *self.starts(coarse_run, pretrain_run), "steps=3")

@@ -63,7 +63,12 @@ _PAPER = Recipe(
     threads=1,
 )
 _FUSION = replace(
-    _PAPER, stage="patchfusion", about="tiny PatchFusion, SILog alone", steps=200, batch=2, lr=1e-3
+    _PAPER,
+    stage="patchfusion",
+    about="tiny PatchFusion, SILog alone; coarse_from=, base_from=",
+    steps=200,
+    batch=2,
+    lr=1e-3,
 )
 _DSD = replace(
     _PAPER,
@@ -86,12 +91,14 @@ RECIPES = {
     "tiny-fine": _PAPER,
     "tiny-patchfusion": _FUSION,
     "tiny-patchfusion-cat": replace(
-        _FUSION, about="tiny PatchFusion with consistency-aware training", consistency=0.1
+        _FUSION,
+        about="tiny PatchFusion with consistency-aware training; coarse_from=, base_from=",
+        consistency=0.1,
     ),
     "tiny-patchrefiner": replace(
         _PAPER,
         stage="patchrefiner",
-        about="tiny PatchRefiner V1 on a frozen coarse network",
+        about="tiny PatchRefiner V1 on a frozen coarse network; coarse_from=",
         refiner={
             "kind": "patchrefiner",
             "f2c_widths": (32, 16, 16, 16, 8, 8),
