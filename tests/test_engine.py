@@ -148,6 +148,15 @@ class TestShares:
         with pytest.raises(HyperfocalError, match="batch=2 can't be shared evenly"):
             run("tiny-coarse", reader, tmp_path, "accumulate=3")
 
+    def test_noise_is_drawn_on_the_device_from_a_seed_a_photo(self, monkeypatch):
+        seeds = torch.randint(2**62, (2,), generator=torch.Generator().manual_seed(1)).tolist()
+        expected = [torch.randn(3, 5, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        asked, generator = [], torch.Generator
+        monkeypatch.setattr(torch, "Generator", lambda device: asked.append(device) or generator(device))
+        noise = processes.randn((2, 3, 5), generator().manual_seed(1), torch.device("cpu"))
+        assert torch.equal(noise, torch.stack(expected))
+        assert asked == 2 * [torch.device("cpu")]
+
     def test_noise_belongs_to_the_photo(self, monkeypatch):
         alone = processes.randn((4, 3, 2), torch.Generator().manual_seed(1))
         monkeypatch.setattr(processes, "count", lambda: 2)
@@ -378,9 +387,11 @@ class TestSeeing:
             made.train(reader, lambda _: None, reader)
         assert Run(recipe("tiny-coarse", ["steps=2"]), tmp_path, resume=True).train(reader, print, reader)
 
-    def test_the_model_is_of_the_kind_that_loading_gives(self, tmp_path):
+    def test_the_model_is_of_the_kind_that_loading_gives(self, reader, tmp_path):
+        coarse = run("tiny-coarse", reader, tmp_path / "coarse", "steps=1").folder
         boosting = {"kind": "boosting", "merge_widths": (4, 4, 4, 4, 4)}
-        assert isinstance(Run(replace(recipe("tiny-e2e"), refiner=boosting), tmp_path).model(), BoostingModel)
+        found = replace(recipe("tiny-e2e", [f"coarse_from={coarse}"]), refiner=boosting)
+        assert isinstance(Run(found, tmp_path / "boosting").model(), BoostingModel)
 
     @pytest.mark.parametrize("text", ["", "step,lo", "step,loss\n7,1\n9,1\n", "step,loss\n7,1\n7,"])
     def test_a_journal_that_a_killed_process_left_goes_on(self, text, tmp_path):

@@ -10,7 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from data.parity.seeded import fill_state_dict, seeded_input, seeded_normal
 from hyperfocal.checkpoints.published import patchrefiner_v2_state
+from hyperfocal.coarse.blocks import pyramid_sizes, resize
 from hyperfocal.refine.patchrefiner_v2 import NANO, PatchRefinerV2, paper, widen_stem
+from hyperfocal.refine.roi import crop_maps
 
 PARITY = Path(__file__).parent / "data" / "parity" / "networks"
 PAPER_LEVELS = [(256, 12, 16), (256, 24, 32), (256, 48, 64), (256, 96, 128), (256, 192, 256), (32, 384, 512)]
@@ -190,6 +192,28 @@ def test_coarse_maps_of_other_sizes_are_resized():
     smooth = [f.mean((2, 3), keepdim=True).expand_as(f) for f in features]
     odd = [f[..., :1, :1].expand(-1, -1, f.shape[2] + 1, f.shape[3] + 3) for f in smooth]
     torch.testing.assert_close(refiner(tile, depth, odd), refiner(tile, depth, smooth))
+
+
+def test_maps_of_another_base_are_cropped_at_their_own_levels_and_resized():
+    """As published for Depth Anything V2: RoIAlign to a map's own size, then corners on corners (method 1.3)."""
+    refiner = tiny(coarse_channels=(4,) * 6)
+    torch.manual_seed(2)
+    sides = (4, 8, 16, 32, 64, 112)  # of a transformer with patches of 14
+    maps = [torch.randn(1, 4, side, side) for side in sides]
+    boxes, photo, size = torch.tensor([[10.0, 20.0, 40.0, 60.0]]), (120, 160), (224, 224)
+    depth, cropped = refiner.crops(torch.ones(1, 1, 112, 112), maps, boxes, photo, size)
+    assert [c.shape[-1] for c in cropped] == [2 * side for side in sides]
+    expected = crop_maps(maps, boxes, photo, [c.shape[-2:] for c in cropped])
+    resized = [resize(e, s) for e, s in zip(expected, refiner.feature_sizes(*size), strict=True)]
+    tile = torch.rand(1, 3, *size)
+    torch.testing.assert_close(refiner.offset(tile, depth, cropped), refiner.offset(tile, depth, resized))
+
+
+@pytest.mark.parametrize("photo", [(224, 288), (384, 512), (256, 320), (672, 96)])
+@pytest.mark.parametrize("tile", [(384, 512), (352, 544), (192, 192)])
+def test_maps_of_a_pyramid_are_cropped_at_the_encoders_sizes(photo, tile):
+    maps = [torch.empty(1, 1, *size) for size in pyramid_sizes(*photo)]
+    assert tiny().crop_sizes(maps, tile) == tiny().feature_sizes(*tile)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (96, 160)])

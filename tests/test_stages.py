@@ -9,6 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+import hyperfocal
 from frames import write_frames
 from hyperfocal import checkpoints
 from hyperfocal.coarse import make as make_network
@@ -20,7 +21,7 @@ from hyperfocal.errors import HyperfocalError
 from hyperfocal.tiles.plan import Box
 from hyperfocal.train.groups import groups
 from hyperfocal.train.recipes import recipe
-from hyperfocal.train.stages import WEIGHTS, model_config, stage
+from hyperfocal.train.stages import WEIGHTS, model_config, networks, resumed, stage
 from hyperfocal.train.stages.networks import cropped, slowly
 from hyperfocal.train.stages.pseudo_labels import LOSSES, Labelled
 from hyperfocal.train.stages.stage import Part
@@ -155,12 +156,13 @@ class TestPatches:
 
 class TestWhatLearns:
     @pytest.mark.parametrize("name", PAPER_STAGES)
-    def test_the_loss_falls_on_one_batch(self, name, reader):
-        losses = first_losses(make(name, "patches.process=(32,32)"), reader, steps=4, lr=3e-3)
+    def test_the_loss_falls_on_one_batch(self, name, reader, teacher):
+        made = make(name, "patches.process=(32,32)", f"coarse_from={teacher}")
+        losses = first_losses(made, reader, steps=4, lr=3e-3)
         assert min(losses[1:]) < losses[0]
 
-    def test_fusion_leaves_both_base_networks_alone(self, reader):
-        made = make("tiny-patchfusion-cat", "batch=1", "patches.process=(32,32)")
+    def test_fusion_leaves_both_base_networks_alone(self, reader, teacher):
+        made = make("tiny-patchfusion-cat", "batch=1", "patches.process=(32,32)", f"coarse_from={teacher}")
         first_losses(made, reader)
         learnt = gradients(made)
         assert not any(name.startswith(("coarse.", "refiner.base.")) for name in learnt)
@@ -171,31 +173,45 @@ class TestWhatLearns:
         with pytest.raises(HyperfocalError, match="for patchrefiner there is e2e"):
             make("tiny-patchfusion", "refiner.kind=patchrefiner")
 
-    def test_consistency_is_what_cat_adds(self, reader):
-        small = ("batch=1", "patches.process=(32,32)")
+    def test_consistency_is_what_cat_adds(self, reader, teacher):
+        small = ("batch=1", "patches.process=(32,32)", f"coarse_from={teacher}")
         with_it = make("tiny-patchfusion-cat", *small)
         without = make("tiny-patchfusion-cat", *small, "consistency=1e-9")
         batch = with_it.dataset(reader)[0]
         generator = torch.Generator()
         assert with_it.loss(batch, generator) > without.loss(batch, generator)
 
-    def test_patchrefiner_freezes_the_coarse_network(self, reader):
-        made = make("tiny-patchrefiner", "coarse_lr=0.1", "batch=1")
+    def test_patchrefiner_freezes_the_coarse_network(self, reader, teacher):
+        made = make("tiny-patchrefiner", "coarse_lr=0.1", "batch=1", f"coarse_from={teacher}")
         first_losses(made, reader)
         assert {name.split(".")[0] for name in gradients(made)} == {"refiner"}
 
     @pytest.mark.parametrize("coarse_lr", [0.0, 0.1])
-    def test_end_to_end_reaches_the_coarse_network(self, coarse_lr, reader):
-        made = make("tiny-patches-e2e", "batch=1", f"coarse_lr={coarse_lr}")
+    def test_end_to_end_reaches_the_coarse_network(self, coarse_lr, reader, teacher):
+        made = make("tiny-patches-e2e", "batch=1", f"coarse_lr={coarse_lr}", f"coarse_from={teacher}")
         first_losses(made, reader, steps=2, lr=1e-3)
         assert any(name.startswith("coarse.") for name in gradients(made)) == (coarse_lr > 0)
 
-    def test_batch_norms_follow_only_where_asked(self):
+    def test_batch_norms_follow_only_where_asked(self, teacher):
         assert not make("tiny-patches-e2e").coarse.training
         asked = make("tiny-patches-e2e", "batch_norm=True", "coarse_lr=0.1")
         assert asked.coarse.training
         assert asked.refiner.encoder.training
-        assert not make("tiny-patches-e2e", "batch_norm=True", "coarse_lr=0").coarse.training
+        frozen = make("tiny-patches-e2e", "batch_norm=True", "coarse_lr=0", f"coarse_from={teacher}")
+        assert not frozen.coarse.training
+
+    @pytest.mark.parametrize("name", ["tiny-patches-e2e", "tiny-patches-pretrain"])
+    def test_convnexts_stride_2_map_learns_at_the_full_rate(self, name):
+        """It starts random: V2's section on training counts it with the fusion, not with the encoder."""
+        made = make(name, "refiner.encoder=convnext_atto", "encoder_lr=0.1")
+        encoder, peaks = made.refiner.encoder, {}
+        for group in groups(made):
+            peaks |= dict.fromkeys(group["params"], group["peak"])
+        assert {peaks[p] for p in encoder.to_stride2.parameters()} == {made.recipe.lr}
+        assert {peaks[p] for p in encoder.net.parameters()} == {0.1 * made.recipe.lr}
+        frozen = make(name, "refiner.encoder=convnext_atto", "encoder_lr=0").refiner.encoder
+        assert all(p.requires_grad for p in frozen.to_stride2.parameters())
+        assert not any(p.requires_grad for p in frozen.net.parameters())
 
     def test_metric_heads_learn_at_the_full_rate(self):
         made = make("tiny-fine", "encoder_lr=0.1")
@@ -210,8 +226,8 @@ class TestWhatLearns:
         for group in groups(made):
             assert group["weight_decay"] == (0.01 if set(group["params"]) <= coarse else 1e-5)
 
-    def test_norms_biases_and_positions_may_not_decay(self):
-        made = make("tiny-patchfusion", "decay_all=False")
+    def test_norms_biases_and_positions_may_not_decay(self, teacher):
+        made = make("tiny-patchfusion", "decay_all=False", f"coarse_from={teacher}")
         names = {parameter: name for name, parameter in made.refiner.named_parameters()}
         decays, stays = set(), set()
         for group in groups(made):
@@ -220,7 +236,30 @@ class TestWhatLearns:
         assert all(name.endswith(("weight", "bias", "position", "table")) for name in stays)
         assert not any(name.endswith(("bias", "position", "table")) or ".norm" in name for name in decays)
         assert {"g2l.0.position", "g2l.0.blocks.0.attn.relative_position_bias_table"} <= stays
-        assert all(group["weight_decay"] for group in groups(make("tiny-patchfusion")))
+        decaying = make("tiny-patchfusion", f"coarse_from={teacher}")
+        assert all(group["weight_decay"] for group in groups(decaying))
+
+    @pytest.mark.parametrize(
+        ("network", "stay"),
+        [
+            (
+                ("kind=zoedepth", "dim=16", "depth=4", "heads=2", "reassemble=(32,32,16,16)", "width=32"),
+                {"encoder.start", *(f"encoder.position_bias.{i}" for i in range(4))},
+            ),
+            (
+                ("kind=depth_anything_v2", "reassemble=(8,8,8,8)", "width=8"),
+                {"encoder.net.cls_token", "encoder.net.pos_embed"},
+            ),
+        ],
+    )
+    def test_nor_may_a_transformers_places_and_start_token(self, network, stay):
+        process = "patches.process=(224,224)"
+        made = make("tiny-fine", "decay_all=False", process, *(f"coarse.{text}" for text in network))
+        names = {parameter: name for name, parameter in made.fine.named_parameters()}
+        decays = {names[p] for group in groups(made) if group["weight_decay"] for p in group["params"]}
+        assert stay <= set(names.values()) - decays
+        assert "encoder.start" not in decays
+        assert all(names[p] in decays for p in names if p.ndim > 1 and names[p].endswith("weight"))
 
     def test_pretraining_in_metres_starts_alive(self, reader):
         made = make("tiny-patches-pretrain")
@@ -261,6 +300,49 @@ class TestStarts:
         for ours, theirs in ((made.coarse, coarse), (made.refiner, refiner)):
             state = ours.state_dict()
             assert all(torch.equal(state[k], v) for k, v in theirs.state_dict().items())
+
+    def test_what_is_frozen_needs_a_start(self, teacher):
+        for words in (
+            ("tiny-patchrefiner",),
+            ("tiny-patchfusion",),
+            ("tiny-patches-e2e", "coarse_lr=0"),
+            ("tiny-patches-e2e", "coarse_lr=0", f"refiner_from={teacher}"),
+            ("tiny-patches-e2e", "refiner.kind=boosting", "refiner.merge_widths=(4,4,4,4,4)"),
+        ):
+            with pytest.raises(HyperfocalError, match="no start: set coarse_from="):
+                make(*words)
+        make("tiny-patches-e2e")
+
+    def test_a_resumed_stage_needs_none(self, tmp_path):
+        words = (f"coarse_from={tmp_path}", f"refiner_from={tmp_path}", "imagenet=True", "coarse_lr=0")
+        found = recipe("tiny-patches-e2e", [*SMALL, *words, "refiner.encoder=resnet18"])
+        made = resumed(found)
+        assert not any(p.requires_grad for p in made.coarse.parameters())
+
+    @pytest.mark.parametrize("start", ["refiner_from", "encoder_from"])
+    def test_imagenet_weights_are_fetched_only_where_they_stay(self, start, teacher, monkeypatch):
+        fetched = []
+        monkeypatch.setattr(networks, "start_from_imagenet", lambda _, name: fetched.append(name))
+        make("tiny-patches-e2e", f"{start}={teacher}", f"coarse_from={teacher}", "imagenet=True")
+        assert fetched == []
+        make("tiny-patches-e2e", f"coarse_from={teacher}", "imagenet=True")
+        assert fetched == ["test_efficientnet"]
+
+    def test_synthetic_to_real_warns_without_a_trained_refiner(self, teacher, caplog):
+        make("tiny-dsd", f"pseudo.model={teacher}", f"refiner_from={teacher}")
+        assert not caplog.messages
+        make("tiny-dsd", f"pseudo.model={teacher}")
+        assert "refiner_from=" in caplog.text
+
+    def test_broken_weights_are_refused(self, tmp_path):
+        (tmp_path / WEIGHTS).write_bytes(b"no tensors")
+        with pytest.raises(HyperfocalError, match="not a readable safetensors file"):
+            make("tiny-fine", f"coarse_from={tmp_path}")
+
+    def test_an_encoder_that_is_not_there(self, tmp_path):
+        save_file({"refiner.head.weight": torch.zeros(1)}, tmp_path / WEIGHTS)
+        with pytest.raises(HyperfocalError, match="no encoder to start from"):
+            make("tiny-patches-e2e", f"encoder_from={tmp_path}")
 
     def test_the_base_network(self, teacher, tmp_path):
         torch.manual_seed(9)
@@ -339,18 +421,65 @@ class TestSyntheticToReal:
             make("tiny-dsd", f"pseudo.model={teacher}", "patches.process=(96,96)")
 
 
-@pytest.mark.parametrize(
-    ("name", "overrides"),
-    [("tiny-patchfusion", ()), ("tiny-patchrefiner", ()), ("tiny-patches-e2e", ()), ("tiny-fine", ())],
-)
-def test_exports_predict(name, overrides, tmp_path):
-    made = make(name, *overrides)
+class TestNetworks:
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("refiner.denoise=gat", "denoise=gat: one of gate, fuse, none"),
+            ("refiner.space=meter", "space=meter: one of metres, log"),
+            ("refiner.c2f_widths=(8,8)", "c2f_widths must be 5 numbers"),
+            ("refiner.encoder=resnt18", "refiner network .*resnt18"),
+            ("coarse.encoder=resnt18", "coarse network .*resnt18"),
+            ("refiner.coarse_channels=(8,8,8,8,8,8)", "the refiner reads coarse maps of"),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["tiny-patches-e2e", "tiny-patches-pretrain"])
+    def test_what_can_not_be_is_refused_in_one_line(self, name, text, said):
+        with pytest.raises(HyperfocalError, match=said) as refused:
+            make(name, text)
+        assert "\n" not in str(refused.value)
+
+    def test_pairs_need_room(self, reader, teacher):
+        made = make("tiny-patchfusion-cat", "patches.split=(1,1)", f"coarse_from={teacher}")
+        with pytest.raises(HyperfocalError, match=r"patches.split of at least \(2, 2\)"):
+            made.dataset(reader)
+
+    @pytest.mark.parametrize("name", ["v2-e2e-u4k-m", "v2-da2-e2e-u4k-m", "tiny-patches-e2e"])
+    def test_the_refiner_follows_another_coarse_network(self, name):
+        assert "coarse_channels" not in recipe(name).refiner
+        config = model_config(recipe(name, ["coarse.kind=dense_depth", "patches.process=(384,512)"]))
+        with torch.device("meta"):
+            coarse, refiner = checkpoints.build(config)
+        assert refiner.coarse_channels == coarse.feature_channels
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "size"),
+        [
+            ("pf-fusion-u4k", "depth_anything", "(392,518)"),
+            ("pr-u4k", "depth_anything", "(392,518)"),
+            ("v2-e2e-u4k-m", "depth_anything_v2", "(448,448)"),
+        ],
+    )
+    def test_another_kind_takes_photos_of_its_own_size(self, name, kind, size):
+        """As docs/training/stages.md says."""
+        model_config(recipe(name, [f"coarse.kind={kind}", f"patches.process={size}"]))
+        with pytest.raises(HyperfocalError, match="multiples of 14"):
+            model_config(recipe(name, [f"coarse.kind={kind}"]))
+
+
+@pytest.mark.parametrize("name", ["tiny-patchfusion", "tiny-patchrefiner", "tiny-patches-e2e", "tiny-fine"])
+def test_exports_predict(name, teacher, tmp_path):
+    made = make(name, f"coarse_from={teacher}")
     config = model_config(made.recipe)
     refiner = made.networks["refiner"] if config.refiner else None
     checkpoints.save(tmp_path, config, made.networks["coarse"], refiner)
     again, _, loaded = checkpoints.load(tmp_path)
     assert (again.coarse_size, again.keep_aspect, again.canonical_focal) == ((64, 64), False, None)
     assert (loaded is None) == (refiner is None)
+    photo = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    depth = hyperfocal.load(str(tmp_path)).predict(photo, tiling="none" if refiner is None else "p16")
+    assert depth.metres.shape == (96, 128)
+    assert np.isfinite(depth.metres).all()
 
 
 @pytest.mark.slow

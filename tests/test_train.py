@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,8 +84,8 @@ class TestRecipes:
 
     def test_the_refiners_fit_their_coarse_networks(self):
         for name in ("nano-e2e", "tiny-e2e"):
-            made = stage(recipe(name, ["imagenet=False"]))
-            assert made.coarse.feature_channels == tuple(made.recipe.refiner["coarse_channels"])
+            made = stage(recipe(name, ["imagenet=False", "coarse_lr=0.1"]))
+            assert made.coarse.feature_channels == made.refiner.coarse_channels
 
     def test_every_recipe_names_a_stage(self):
         assert {r.stage for r in RECIPES.values()} == set(STAGES)
@@ -248,6 +249,14 @@ class TestEndToEnd:
         moved = {name for name in after if not torch.equal(after[name], before[f"coarse.{name}"])}
         assert moved <= parameters, "batch-norm statistics stay"
         assert bool(moved) == (coarse_lr > 0)
+
+    def test_a_run_goes_on_without_what_it_started_from(self, reader, coarse_run, tmp_path):
+        start = shutil.copytree(coarse_run, tmp_path / "coarse")
+        words = [f"coarse_from={start}", "coarse_lr=0.0", "steps=1"]
+        frozen = run("tiny-e2e", reader, tmp_path / "run", *words).networks["coarse"].state_dict()
+        shutil.rmtree(start)
+        again = Run(recipe("tiny-e2e", words), tmp_path / "run", resume=True).networks["coarse"].state_dict()
+        assert all(torch.equal(again[name], value) for name, value in frozen.items())
 
     def test_the_export_is_the_averaged_model(self, reader, coarse_run, pretrain_run, tmp_path):
         made = run("tiny-e2e", reader, tmp_path / "run", *self.starts(coarse_run, pretrain_run), "steps=3")

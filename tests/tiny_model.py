@@ -13,7 +13,7 @@ from hyperfocal.train.recipes import TINY_COARSE, TINY_REFINER
 
 CONFIG = ModelConfig(
     coarse={"kind": "efficientnet_dpt", **TINY_COARSE},
-    refiner={"kind": "patchrefiner_v2", **TINY_REFINER},
+    refiner={"kind": "patchrefiner_v2", **TINY_REFINER, "coarse_channels": TINY_COARSE["widths"]},
     coarse_size=(64, 96),
     tile_size=(64, 96),
     keep_aspect=True,

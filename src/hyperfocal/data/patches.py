@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from hyperfocal.data.batches import Canonical, Part, Reader, Steps, WholeBatch
 from hyperfocal.data.crops import Size, place_box
+from hyperfocal.errors import HyperfocalError
 from hyperfocal.resample import resized
 from hyperfocal.tiles.plan import Box
 
@@ -130,12 +131,19 @@ class PaperPatches(_PaperSteps, Dataset[PatchBatch]):
         pairs: each crop gets a partner, shifted by a quarter of its sides to a random one of the sides that stay
             inside: the overlapping crops of PatchFusion's consistency-aware training.
         seed: of every random choice.
+
+    Raises:
+        HyperfocalError: pairs, of crops so large that a partner has no room.
     """
 
     def __init__(
         self, reader: Reader, *, batch: int, windows: int, patches: Patches, pairs: bool, seed: int
     ) -> None:
         super().__init__(reader, batch=batch, patches=patches, seed=seed)
+        if pairs and min(patches.split) < 2:
+            raise HyperfocalError(
+                f"overlapping crops need patches.split of at least (2, 2), not {patches.split}"
+            )
         self.windows, self.pairs = windows, pairs
 
     def __getitem__(self, index: int | Part) -> PatchBatch:

@@ -61,8 +61,12 @@ class Refiner(nn.Module):
             batch_index: (K,) int64, the photo that each box belongs to; for one photo (N = 1), None.
 
         Returns:
-            Coarse depth (K, 1, *size), and maps (K, C_i, *s) with s of `feature_sizes(*size)`.
+            Coarse depth (K, 1, *size), and maps (K, C_i, *s) with s of `crop_sizes(maps, size)`.
         """
         [cropped] = crop_maps([depth], boxes, photo_size, [size], batch_index)
-        sizes, extents = self.feature_sizes(*size), extents_of(maps, photo_size)
+        sizes, extents = self.crop_sizes(maps, size), extents_of(maps, photo_size)
         return cropped, crop_maps(maps, boxes, photo_size, sizes, batch_index, extents)
+
+    def crop_sizes(self, maps: Sequence[Tensor], size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Sizes at which `maps` are cropped for a tile processed at `size`: `feature_sizes` of it."""
+        return self.feature_sizes(*size)

@@ -1,4 +1,4 @@
-"""Building blocks that the refiners share: parts of the C2F and F2C modules of PatchRefiner V1 and V2."""
+"""What the refiners share: the fine-to-coarse module (F2C) of both PatchRefiners, and its blocks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyperfocal.coarse.blocks import conv3x3, resize, resized_rows
@@ -24,85 +23,6 @@ class ChannelNorm(nn.LayerNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
-
-
-class GuidedFusion(nn.Module):
-    """Mixes a map with its coarse guide: (N, C, h, w), (N, G, h, w) → (N, C, h, w). V2's ablation 7."""
-
-    def __init__(self, channels: int, guide_channels: int) -> None:
-        super().__init__()
-        self.mix = nn.Sequential(
-            conv3x3(channels + guide_channels, channels, bias=True),
-            ChannelNorm(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 1, bias=False),
-        )
-
-    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """Return the mix."""
-        mixed: Tensor = self.mix(torch.cat((x, guide), 1))
-        return mixed
-
-
-class GuidedDenoising(GuidedFusion):
-    """PatchRefiner V2's guided denoising unit (GDU): the mix becomes a mask in (0, 1) on the map."""
-
-    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """Return the masked map."""
-        return x * super().forward(x, guide).sigmoid()
-
-
-class Unguided(nn.Module):
-    """Leaves the map as it is and the guide unread. V2's ablation 6."""
-
-    def __init__(self, channels: int, guide_channels: int) -> None:
-        super().__init__()
-
-    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """Return `x`."""
-        return x
-
-
-DENOISERS: dict[str, type[GuidedFusion] | type[Unguided]] = {
-    "gate": GuidedDenoising,
-    "fuse": GuidedFusion,
-    "none": Unguided,
-}
-
-
-class GuidedUnit(nn.Module):
-    """One residual 3×3 convolution, then the denoiser: the paper's RCU and GDU."""
-
-    def __init__(self, channels: int, guide_channels: int, denoise: str) -> None:
-        super().__init__()
-        self.residual = conv3x3(channels, channels, bias=True)
-        self.denoise = DENOISERS[denoise](channels, guide_channels)
-
-    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """(N, C, h, w), (N, G, h, w) → (N, C, h, w)."""
-        denoised: Tensor = self.denoise(x + self.residual(F.relu(x)), guide)
-        return denoised
-
-
-class GuidedBlock(nn.Module):
-    """One level of the coarse-to-fine path: add the denoised skip, denoise, project, resize.
-
-    The 1×1 projection runs before the resize: the same function as after it, at a quarter of the cost.
-    """
-
-    def __init__(
-        self, channels: int, out_channels: int, guide_channels: int, denoise: str, *, skip: bool
-    ) -> None:
-        super().__init__()
-        self.skip_unit = GuidedUnit(channels, guide_channels, denoise) if skip else None
-        self.unit = GuidedUnit(channels, guide_channels, denoise)
-        self.project = nn.Conv2d(channels, out_channels, 1)
-
-    def forward(self, x: Tensor, guide: Tensor, size: Sequence[int], skip: Tensor | None = None) -> Tensor:
-        """`x`, `skip` (N, C, h, w) and `guide` (N, G, h, w) → (N, out_channels, *size)."""
-        if self.skip_unit is not None:
-            x = x + self.skip_unit(skip, guide)
-        return resize(self.project(self.unit(x, guide)), size)
 
 
 def fuse_block(c_in: int, c_out: int) -> nn.Sequential:
@@ -154,3 +74,48 @@ def up_stage(c_in: int, c_out: int, convs: int = 2) -> nn.Sequential:
     for convolution in convolutions:
         nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
     return nn.Sequential(*(layer for convolution in convolutions for layer in (convolution, nn.GELU())))
+
+
+class FineToCoarse(nn.Module):
+    """F2C: fuses fine and coarse maps and two depth maps at every level, up to the offset at stride 1.
+
+    Args:
+        coarse: channels of the six coarse maps.
+        fine: channels of the six fine maps.
+        widths: channels of the six fused maps.
+        decoder: output channels of the five up stages.
+        heavy: the heavy variant, ablation 2: three convolutions instead of one, five instead of two.
+    """
+
+    def __init__(
+        self,
+        coarse: Sequence[int],
+        fine: Sequence[int],
+        widths: Sequence[int],
+        decoder: Sequence[int],
+        *,
+        heavy: bool,
+    ) -> None:
+        super().__init__()
+        fuse, convs = (heavy_fuse_block, 5) if heavy else (fuse_block, 2)
+        self.merge = nn.ModuleList(fuse(c + f, w) for c, f, w in zip(coarse, fine, widths, strict=True))
+        self.inject = nn.ModuleList(fuse(w + 2, w) for w in widths)
+        below = (widths[0], *decoder)
+        self.up = nn.ModuleList(
+            up_stage(b + w + 2, out, convs) for b, w, out in zip(below[:5], widths[1:], decoder, strict=True)
+        )
+        self.final = conv3x3(decoder[-1], 1)
+
+    def forward(
+        self, coarse: Sequence[Tensor], fine: Sequence[Tensor], coarse_depth: Tensor, fine_depth: Tensor
+    ) -> Tensor:
+        """Return the offset (N, 1, h, w) from six coarse and fine maps and two (N, 1, h, w) depth maps."""
+        depths = torch.cat((coarse_depth, fine_depth), 1)
+        x: Tensor | None = None
+        for i, (c, f) in enumerate(zip(coarse, fine, strict=True)):
+            size = c.shape[-2:]
+            here = resize(depths, size)
+            level = self.inject[i](torch.cat((self.merge[i](torch.cat((c, f), 1)), here), 1))
+            x = level if x is None else in_bands(self.up[i - 1], (x, level, here), size)
+        offset: Tensor = self.final(x)
+        return offset

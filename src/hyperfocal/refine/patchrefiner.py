@@ -14,7 +14,7 @@ from torch import Tensor
 from hyperfocal.coarse import CoarseOutput, make
 from hyperfocal.coarse.blocks import resize
 from hyperfocal.refine.base import Refiner
-from hyperfocal.refine.patchrefiner_v2 import FineToCoarse
+from hyperfocal.refine.blocks import FineToCoarse
 
 
 class PatchRefiner(Refiner):

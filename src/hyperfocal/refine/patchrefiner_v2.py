@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hyperfocal.coarse.blocks import conv3x3, pyramid_sizes, resize
+from hyperfocal.coarse.blocks import pyramid_sizes, resize
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.refine.base import Refiner
-from hyperfocal.refine.blocks import GuidedBlock, fuse_block, heavy_fuse_block, in_bands, up_stage
+from hyperfocal.refine.blocks import FineToCoarse
+from hyperfocal.refine.c2f import DENOISERS, CoarseToFine
 
 
 class Space(NamedTuple):
@@ -53,105 +54,6 @@ def _scale(depth: Tensor, offset: Tensor) -> Tensor:
 SPACES = {"metres": Space(_same, _add, 0.0), "log": Space(_log, _scale, 1.0)}
 
 
-class CoarseToFine(nn.Module):
-    """C2F: the encoder's maps from stride 32 up to stride 1, denoised at each level by the coarse maps.
-
-    Args:
-        channels: of the five encoder maps.
-        guides: channels of the six coarse maps.
-        widths: of the path at strides 32 to 2.
-        head: middle and last width of the head at stride 1.
-        denoise: a key of `blocks.DENOISERS`.
-    """
-
-    def __init__(
-        self,
-        channels: Sequence[int],
-        guides: Sequence[int],
-        widths: Sequence[int],
-        head: Sequence[int],
-        denoise: str,
-    ) -> None:
-        super().__init__()
-        middle, last = head
-        self.projections = nn.ModuleList(conv3x3(c, w) for c, w in zip(channels, widths, strict=True))
-        self.blocks = nn.ModuleList(
-            GuidedBlock(w, above, g, denoise, skip=i > 0)
-            for i, (w, above, g) in enumerate(zip(widths, (*widths[1:], widths[-1]), guides[:5], strict=True))
-        )
-        self.head = nn.Sequential(
-            conv3x3(widths[-1], middle, bias=True), conv3x3(middle, last, bias=True), nn.ReLU()
-        )
-        self.head_block = GuidedBlock(last, last, guides[5], denoise, skip=False)
-        self.to_depth = nn.Conv2d(last, 1, 1)
-        with torch.no_grad():
-            weight, bias = self.to_depth.parameters()
-            weight.normal_(1.0, 1.0)
-            bias.zero_()
-
-    def forward(self, fine: Sequence[Tensor], guides: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Return six maps and the unsupervised depth that goes with them.
-
-        Args:
-            fine: five encoder maps, strides 32 to 2.
-            guides: six coarse maps, strides 32 to 1, of the same sizes.
-        """
-        levels = [project(f) for project, f in zip(self.projections, fine, strict=True)]
-        sizes = [guide.shape[-2:] for guide in guides]
-        x = levels[0]
-        maps = [x]  # the stride-32 map is handed on as it is, before any denoising
-        for block, guide, size, skip in zip(self.blocks, guides[:5], sizes[1:], levels, strict=True):
-            x = block(x, guide, size, skip)
-            maps.append(x)
-        maps[5] = self.head_block(self.head(x), guides[5], sizes[5])
-        return maps, self.to_depth(maps[5])
-
-
-class FineToCoarse(nn.Module):
-    """F2C: fuses fine and coarse maps and two depth maps at every level, up to the offset at stride 1.
-
-    Args:
-        coarse: channels of the six coarse maps.
-        fine: channels of the six fine maps.
-        widths: channels of the six fused maps.
-        decoder: output channels of the five up stages.
-        heavy: the heavy variant, ablation 2: three convolutions instead of one, five instead of two.
-    """
-
-    def __init__(
-        self,
-        coarse: Sequence[int],
-        fine: Sequence[int],
-        widths: Sequence[int],
-        decoder: Sequence[int],
-        *,
-        heavy: bool,
-    ) -> None:
-        super().__init__()
-        fuse, convs = (heavy_fuse_block, 5) if heavy else (fuse_block, 2)
-        self.merge = nn.ModuleList(fuse(c + f, w) for c, f, w in zip(coarse, fine, widths, strict=True))
-        self.inject = nn.ModuleList(fuse(w + 2, w) for w in widths)
-        below = (widths[0], *decoder)
-        self.up = nn.ModuleList(
-            up_stage(b + w + 2, out, convs) for b, w, out in zip(below[:5], widths[1:], decoder, strict=True)
-        )
-        self.final = conv3x3(decoder[-1], 1)
-
-    def forward(
-        self, coarse: Sequence[Tensor], fine: Sequence[Tensor], coarse_depth: Tensor, fine_depth: Tensor
-    ) -> Tensor:
-        """Return the offset (N, 1, h, w) from six coarse and fine maps and two (N, 1, h, w) depth maps."""
-        depths = torch.cat((coarse_depth, fine_depth), 1)
-        x: Tensor | None = None
-        for i, (c, f) in enumerate(zip(coarse, fine, strict=True)):
-            size = c.shape[-2:]
-            here = resize(depths, size)
-            level = self.inject[i](torch.cat((self.merge[i](torch.cat((c, f), 1)), here), 1))
-            x = level if x is None else in_bands(self.up[i - 1], (x, level, here), size)
-        offset: Tensor = self.final(x)
-        return offset
-
-
 class PatchRefinerV2(Refiner):
     """Tile, coarse depth and coarse features to refined depth.
 
@@ -174,6 +76,9 @@ class PatchRefinerV2(Refiner):
 
     Attributes:
         coarse_channels: as given.
+
+    Raises:
+        ValueError: an unknown `denoise` or `space`, or too few or too many widths.
     """
 
     def __init__(
@@ -189,6 +94,18 @@ class PatchRefinerV2(Refiner):
         heavy: bool = False,
         space: str = "metres",
     ) -> None:
+        for name, value, known in (("space", space, SPACES), ("denoise", denoise, DENOISERS)):
+            if value not in known:
+                raise ValueError(f"{name}={value}: one of {', '.join(known)}")
+        for name, widths, count in (
+            ("coarse_channels", coarse_channels, 6),
+            ("c2f_widths", c2f_widths, 5),
+            ("head_widths", head_widths, 2),
+            ("f2c_widths", f2c_widths, 6),
+            ("decoder_widths", decoder_widths, 5),
+        ):
+            if widths is not None and len(widths) != count:
+                raise ValueError(f"{name} must be {count} numbers, not {widths}")
         super().__init__()
         self.coarse_channels = tuple(coarse_channels)
         self.space = SPACES[space]
@@ -209,6 +126,13 @@ class PatchRefinerV2(Refiner):
     def feature_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Sizes of the six cropped coarse maps, low to high, for a tile of `height` × `width` pixels."""
         return pyramid_sizes(height, width)
+
+    def crop_sizes(self, maps: Sequence[Tensor], size: tuple[int, int]) -> list[tuple[int, int]]:
+        """Sizes of the maps' own levels, as published: where they aren't the encoder's, `forward` resizes."""
+        finest = maps[-1].shape[-2:]
+        return [
+            (round(size[0] * m.shape[-2] / finest[0]), round(size[1] * m.shape[-1] / finest[1])) for m in maps
+        ]
 
     def forward(self, tile: Tensor, coarse_depth: Tensor, coarse_features: Sequence[Tensor]) -> Tensor:
         """Refine.

@@ -38,7 +38,7 @@ from hyperfocal.train.progress import Bar
 from hyperfocal.train.recipes import Recipe, write_recipe
 from hyperfocal.train.recompute import recompute
 from hyperfocal.train.schedule import one_cycle
-from hyperfocal.train.stages import WEIGHTS, OnNoise, Stage, model_config, stage
+from hyperfocal.train.stages import WEIGHTS, OnNoise, Stage, model_config, resumed, stage
 from hyperfocal.train.stop import stop_signals
 from hyperfocal.train.validation import picture, validate
 
@@ -71,7 +71,7 @@ class Run:
         self.accelerator = _accelerator(recipe.precision)
         self.share = Share(processes.index(), processes.count(), recipe.accumulate)
         torch.manual_seed(recipe.seed)
-        self.stage: Stage[Any] = stage(recipe)
+        self.stage: Stage[Any] = resumed(recipe) if resume else stage(recipe)
         self.networks = self.stage.networks
         if self.accelerator.distributed_type is not DistributedType.FSDP:  # which wants contiguous weights
             self.networks.to(memory_format=torch.channels_last)

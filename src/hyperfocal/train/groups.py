@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from hyperfocal.train.stages import Stage
 
-POSITIONS = ("position", "relative_position_bias_table")  # what learned places are called
+# What learned places and start tokens are called: ours, timm's and those of transformers.
+PLACES = {"position", "position_bias", "position_embeddings", "pos_embed", "relative_position_bias_table"}
+TOKENS = {"start", "cls_token"}
 
 
 def groups(stage: Stage[Any]) -> list[dict[str, Any]]:
@@ -19,7 +21,9 @@ def groups(stage: Stage[Any]) -> list[dict[str, Any]]:
         by_decay: defaultdict[float, list[nn.Parameter]] = defaultdict(list)
         for name, parameter in module.named_parameters():
             if parameter.requires_grad and parameter not in taken:
-                decays = recipe.decay_all or not (parameter.ndim < 2 or name.endswith(POSITIONS))
+                decays = recipe.decay_all or not (
+                    parameter.ndim < 2 or (PLACES | TOKENS) & {*name.split(".")}
+                )
                 by_decay[decay if decays else 0.0].append(parameter)
                 taken.add(parameter)
         for weight_decay, parameters in by_decay.items():

@@ -71,17 +71,21 @@ def summed(own: Tensor) -> Tensor:
     return total
 
 
-def randn(shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """N(0, 1) noise that a photo gets whichever process it is in, on the CPU.
+def randn(shape: Sequence[int], generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
+    """N(0, 1) noise that a photo gets whichever process it is in, drawn on the device.
 
     Args:
         shape: photos of this process first.
-        generator: in the same state in all processes, before and after.
+        generator: in the same state in all processes, before and after; on the CPU.
+        device: of the noise. One kind of device draws the same every time, two kinds don't.
     """
     photos, *each = shape
     seeds = torch.randint(2**62, (count() * photos,), generator=generator)
     own = seeds[index() * photos :][:photos].tolist()
-    return torch.stack([torch.randn(each, generator=torch.Generator().manual_seed(s)) for s in own])
+    noise = torch.empty(photos, *each, device=device)
+    for one, seed in zip(noise, own, strict=True):
+        one.normal_(generator=torch.Generator(device).manual_seed(seed))
+    return noise
 
 
 def any_process(*flags: bool, device: torch.device) -> list[bool]:

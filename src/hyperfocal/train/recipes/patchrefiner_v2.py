@@ -9,7 +9,6 @@ from hyperfocal.train.recipes import datasets, patchrefiner
 from hyperfocal.train.recipes.recipe import PseudoLabels, Recipe
 
 SIZES = ("m", "e", "c")
-WIDTHS = (256, 256, 256, 256, 256, 32)  # of ZoeDepth's maps
 
 
 def _e2e(size: str) -> Recipe:
@@ -19,7 +18,7 @@ def _e2e(size: str) -> Recipe:
         stage="e2e",
         group="PatchRefiner V2",
         about=f"end to end on UnrealStereo4K, {size.upper()}; coarse_from=, refiner_from= (pretraining)",
-        refiner={"kind": "patchrefiner_v2", **paper(size.upper()), "coarse_channels": WIDTHS},
+        refiner={"kind": "patchrefiner_v2", **paper(size.upper())},
         imagenet=True,
         keep_final=True,
         epochs=48,
@@ -66,14 +65,14 @@ _CITYSCAPES_PRETRAIN_EPOCHS = {"m": 10, "e": 36, "c": 36}
 
 
 def depth_anything_v2(recipe: Recipe) -> Recipe:
-    """The same on the metric Depth Anything V2: its last map has 128 channels, and everything is 448 pixels wide."""
+    """The same on the metric Depth Anything V2: C2F ends in the 128 channels of its last map; 448 pixels wide."""
     assert recipe.patches is not None
     return replace(
         recipe,
         group="PatchRefiner V2 on Depth Anything V2",
         about=f"{recipe.about} (Depth Anything V2)",
         coarse={"kind": "depth_anything_v2", **depth_anything("vitl"), "max_depth": recipe.patches.depth[1]},
-        refiner={**recipe.refiner, "coarse_channels": (*WIDTHS[:5], 128), "head_widths": (128, 128)},
+        refiner={**recipe.refiner, "head_widths": (128, 128)},
         patches=replace(recipe.patches, process=(448, 448)),
         coarse_lr=1 / 30,
     )

@@ -10,7 +10,6 @@ from hyperfocal.train.recipes.recipe import PseudoLabels, Recipe
 TINY_COARSE: dict[str, Any] = {"encoder": "test_efficientnet", "widths": (16, 16, 8, 8, 8, 4)}
 TINY_REFINER: dict[str, Any] = {
     "encoder": "test_efficientnet",
-    "coarse_channels": TINY_COARSE["widths"],
     "c2f_widths": (8,) * 5,
     "head_widths": (8, 4),
     "f2c_widths": (16, 8, 8, 8, 8, 4),
@@ -64,18 +63,18 @@ _PAPER = Recipe(
     threads=1,
 )
 _FUSION = replace(
-    _PAPER, stage="patchfusion", about="tiny PatchFusion, SILog alone", steps=200, batch=2, lr=1e-3
+    _PAPER,
+    stage="patchfusion",
+    about="tiny PatchFusion, SILog alone; coarse_from=, base_from=",
+    steps=200,
+    batch=2,
+    lr=1e-3,
 )
 _DSD = replace(
     _PAPER,
     stage="dsd",
     about="synthetic to real, tiny; needs pseudo.model=TEACHER or pseudo.folder=LABELS",
-    refiner={
-        "kind": "patchrefiner_v2",
-        **TINY_REFINER,
-        "coarse_channels": (32, 32, 16, 16, 8, 8),
-        "space": "metres",
-    },
+    refiner={"kind": "patchrefiner_v2", **TINY_REFINER, "space": "metres"},
     keep_final=True,
     coarse_lr=0.1,
     pseudo=PseudoLabels(),
@@ -92,12 +91,14 @@ RECIPES = {
     "tiny-fine": _PAPER,
     "tiny-patchfusion": _FUSION,
     "tiny-patchfusion-cat": replace(
-        _FUSION, about="tiny PatchFusion with consistency-aware training", consistency=0.1
+        _FUSION,
+        about="tiny PatchFusion with consistency-aware training; coarse_from=, base_from=",
+        consistency=0.1,
     ),
     "tiny-patchrefiner": replace(
         _PAPER,
         stage="patchrefiner",
-        about="tiny PatchRefiner V1 on a frozen coarse network",
+        about="tiny PatchRefiner V1 on a frozen coarse network; coarse_from=",
         refiner={
             "kind": "patchrefiner",
             "f2c_widths": (32, 16, 16, 16, 8, 8),

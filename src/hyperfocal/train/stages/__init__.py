@@ -20,9 +20,9 @@ from hyperfocal.train.stages.patchrefiner import PatchRefinerV1
 from hyperfocal.train.stages.pretrain import NoisyPretraining
 from hyperfocal.train.stages.smd_net import BimodalHead
 from hyperfocal.train.stages.stage import Stage
-from hyperfocal.train.stages.weights import WEIGHTS
+from hyperfocal.train.stages.weights import WEIGHTS, check_starts, without_starts
 
-__all__ = ["STAGES", "WEIGHTS", "OnNoise", "Stage", "model_config", "stage"]
+__all__ = ["STAGES", "WEIGHTS", "OnNoise", "Stage", "model_config", "resumed", "stage"]
 
 STAGES: dict[str, type[Stage[Any]]] = {
     "coarse": Coarse,
@@ -42,7 +42,18 @@ def stage(recipe: Recipe) -> Stage[Any]:
     Raises:
         HyperfocalError: no such stage, or a start is missing.
     """
-    return _kind(recipe)(recipe)
+    made = _kind(recipe)(recipe)
+    check_starts(made.networks, recipe)
+    return made
+
+
+def resumed(recipe: Recipe) -> Stage[Any]:
+    """The recipe's stage for a checkpoint's weights: its starts need not be there any more.
+
+    Raises:
+        HyperfocalError: no such stage.
+    """
+    return _kind(recipe)(without_starts(recipe))
 
 
 def model_config(recipe: Recipe) -> ModelConfig:

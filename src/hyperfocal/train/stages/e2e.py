@@ -11,7 +11,7 @@ from hyperfocal.data.patches import PatchBatch
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import windows
 from hyperfocal.train.stages.losses import depth_loss, with_own_loss
-from hyperfocal.train.stages.networks import coarse_network, cropped, refiner_network, slowly
+from hyperfocal.train.stages.networks import coarse_network, cropped, pretrained, refiner_network, slowly
 from hyperfocal.train.stages.stage import Part
 
 
@@ -35,8 +35,8 @@ class EndToEnd:
     @property
     def pretrained(self) -> nn.Module | None:
         """The part of the refiner that was pretrained: its encoder, or its base network, if it has either."""
-        found: nn.Module | None = getattr(self.refiner, "encoder", getattr(self.refiner, "base", None))
-        return found
+        base: nn.Module | None = getattr(self.refiner, "base", None)
+        return pretrained(self.refiner) if base is None else base
 
     def dataset(self, reader: Reader) -> Dataset[Any]:
         """Photos with windows."""
@@ -44,11 +44,8 @@ class EndToEnd:
 
     def parts(self) -> list[Part]:
         """The coarse network and what was pretrained in the refiner are slower than the fusion."""
-        inner, slow = [], self.recipe.encoder_lr
-        if (base := getattr(self.refiner, "base", None)) is not None:
-            inner = slowly(base, slow)
-        elif self.pretrained is not None:
-            inner = [Part(self.pretrained, slow)]
+        base = getattr(self.refiner, "base", None)
+        inner = slowly(self.refiner if base is None else base, self.recipe.encoder_lr)
         coarse = Part(self.coarse, self.recipe.coarse_lr, self.recipe.coarse_decay)
         return [coarse, *inner, Part(self.refiner)]
 

@@ -2,15 +2,15 @@
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hyperfocal import refine
-from hyperfocal.checkpoints import ModelConfig
-from hyperfocal.coarse import KINDS as COARSE_KINDS
-from hyperfocal.coarse import CoarseOutput, make
+from hyperfocal.checkpoints import ModelConfig, build
+from hyperfocal.coarse import CoarseOutput
 from hyperfocal.coarse.dpt import MetricDPT
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.data.batches import WindowBatch
@@ -42,7 +42,7 @@ def described(recipe: Recipe, *, refined: bool) -> ModelConfig:
 
 def coarse_network(recipe: Recipe) -> nn.Module:
     """The coarse network at its start."""
-    network = make(_config(recipe, refined=False).coarse)
+    network, _ = build(_config(recipe, refined=False))
     if recipe.coarse_from is not None:
         network.load_state_dict(_fitting(network, weights(recipe.coarse_from, "coarse"), recipe.coarse_from))
     else:
@@ -52,27 +52,30 @@ def coarse_network(recipe: Recipe) -> nn.Module:
 
 def refiner_network(recipe: Recipe) -> Refiner:
     """The refiner at its start; under noisy pretraining it doesn't see the coarse depth."""
-    config = _config(recipe, refined=True).refiner
+    whole = _config(recipe, refined=True)
+    config = whole.refiner
     assert config is not None
-    arguments = {name: value for name, value in config.items() if name != "kind"}
     pretraining = recipe.stage == "pretrain"
     if pretraining:
         if config["kind"] != "patchrefiner_v2":
             raise HyperfocalError(f"{config['kind']} has no noisy pretraining; patchrefiner_v2 has")
-        arguments["coarse_condition"] = False
+        config["coarse_condition"] = False
+    with torch.device("meta"):
+        build(whole)  # refuses a network that can't be, or that doesn't fit the other
+    arguments = {name: value for name, value in config.items() if name != "kind"}
     network = refine.KINDS[config["kind"]](**arguments)
-    if isinstance(network, refine.PatchRefinerV2):
+    base = getattr(network, "base", None)
+    if base is None and not (recipe.refiner_from or recipe.encoder_from):
         _from_imagenet(network, config, recipe)
+    elif base is not None and (start := recipe.base_from or recipe.coarse_from):
+        base.load_state_dict(_fitting(base, weights(start, "coarse"), start))
+    elif base is not None and not recipe.refiner_from:
+        _from_imagenet(base, config["base"], recipe)
+    if isinstance(network, refine.PatchRefinerV2):
         if pretraining and arguments.get("space", "metres") == "metres":
             # Around 1, or the clamp at 0 m might kill all gradients.
             nn.init.normal_(network.f2c.final.weight, 1.0, 1.0)
-        network.encoder.requires_grad_(recipe.encoder_lr > 0)
-    elif (base := getattr(network, "base", None)) is None:
-        _from_imagenet(network, config, recipe)
-    elif start := recipe.base_from or recipe.coarse_from:
-        base.load_state_dict(_fitting(base, weights(start, "coarse"), start))
-    else:
-        _from_imagenet(base, config["base"], recipe)
+        network.encoder.net.requires_grad_(recipe.encoder_lr > 0)
     state = network.state_dict()
     network.load_state_dict(
         state | dict(_fitting(network, _refiner_start(recipe, state), "the refiner's start"))
@@ -80,12 +83,18 @@ def refiner_network(recipe: Recipe) -> Refiner:
     return network
 
 
+def pretrained(network: nn.Module) -> nn.Module | None:
+    """The part of a network that images taught before: its encoder, without a stride-2 map made for ConvNeXt."""
+    encoder = getattr(network, "encoder", None)
+    return encoder.net if isinstance(encoder, Encoder) else encoder
+
+
 def slowly(network: nn.Module, factor: float) -> list[Part]:
     """Parts of a base network: its metric head at the full rate, what was pretrained elsewhere slower."""
     if isinstance(network, MetricDPT):
         return [Part(network.bins), Part(network.bottleneck), Part(network, factor)]
-    encoder = getattr(network, "encoder", None)
-    return [Part(network)] if encoder is None else [Part(encoder, factor), Part(network)]
+    slow = pretrained(network)
+    return [Part(network)] if slow is None else [Part(slow, factor), Part(network)]
 
 
 def cropped(
@@ -102,31 +111,36 @@ def _config(recipe: Recipe, *, refined: bool, description: str = "") -> ModelCon
     """The checked config: unknown kinds and arguments are refused here."""
     patches = recipe.patches
     coarse_size = patches.process if patches else _4_by_3(recipe.area)
-    coarse = dict(recipe.coarse)
-    return ModelConfig(
-        coarse=coarse,
-        refiner=_completed(dict(recipe.refiner), coarse, coarse_size) if refined else None,
+    alone = ModelConfig(
+        coarse=dict(recipe.coarse),
+        refiner=None,
         coarse_size=coarse_size,
-        tile_size=patches.process if patches else _4_by_3(recipe.tile_area),
+        tile_size=coarse_size,
         keep_aspect=patches is None,
         canonical_focal=None if patches else recipe.canonical.focal,
         sky_from=None if patches else recipe.canonical.sky_from,
         licence="NOASSERTION" if patches else "Apache-2.0",  # the data's own licence may bind
         description=description,
     )
+    return replace(
+        alone,
+        refiner=_completed(dict(recipe.refiner), alone) if refined else None,
+        tile_size=patches.process if patches else _4_by_3(recipe.tile_area),
+    )
 
 
-def _completed(refiner: Network, coarse: Network, size: tuple[int, int]) -> Network:
+def _completed(refiner: Network, config: ModelConfig) -> Network:
     """The refiner's arguments with those that follow from the coarse network and the photo's size."""
     kind = refine.KINDS.get(refiner.get("kind", ""))
     taken = inspect.signature(kind).parameters if kind else {}
     if "base" in taken:
-        refiner.setdefault("base", coarse)
+        refiner.setdefault("base", config.coarse)
     if "size" in taken:
-        refiner.setdefault("size", size)
-    if "coarse_channels" in taken and "coarse_channels" not in refiner and coarse["kind"] in COARSE_KINDS:
+        refiner.setdefault("size", config.coarse_size)
+    if "coarse_channels" in taken and "coarse_channels" not in refiner:
         with torch.device("meta"):
-            refiner["coarse_channels"] = tuple(make(coarse).feature_channels)  # type: ignore[arg-type]
+            network, _ = build(config)
+        refiner["coarse_channels"] = network.feature_channels
     return refiner
 
 
@@ -146,7 +160,10 @@ def _refiner_start(recipe: Recipe, fresh: Mapping[str, Tensor]) -> dict[str, Ten
             start.pop("f2c.final.weight", None)
     if recipe.encoder_from is not None:
         trained = weights(recipe.encoder_from, "refiner", "coarse")
-        start |= {name: value for name, value in trained.items() if name.startswith("encoder.")}
+        encoder = {name: value for name, value in trained.items() if name.startswith("encoder.")}
+        if not encoder:
+            raise HyperfocalError(f"{recipe.encoder_from}: its network has no encoder to start from")
+        start |= encoder
     stems = (name for name in fresh if name.startswith("encoder.net.") and fresh[name].ndim == 4)
     stem = next(stems, None)
     return widen_stem(start) if stem is not None and fresh[stem].shape[1] == 4 else start

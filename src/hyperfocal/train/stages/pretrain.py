@@ -13,7 +13,7 @@ from hyperfocal.train.processes import randn
 from hyperfocal.train.recipes import Recipe
 from hyperfocal.train.stages.datasets import whole_photos
 from hyperfocal.train.stages.losses import with_own_loss
-from hyperfocal.train.stages.networks import refiner_network
+from hyperfocal.train.stages.networks import refiner_network, slowly
 from hyperfocal.train.stages.noise import no_coarse
 from hyperfocal.train.stages.stage import Part
 
@@ -40,16 +40,20 @@ class NoisyPretraining:
 
     def parts(self) -> list[Part]:
         """The encoder is slower."""
-        return [Part(self.refiner.encoder, self.recipe.encoder_lr), Part(self.networks)]
+        return slowly(self.refiner, self.recipe.encoder_lr)
 
     def train(self) -> None:
         """Batch norms learn too, but for those of a frozen encoder."""
         self.networks.train()
-        self.refiner.encoder.train(self.recipe.encoder_lr > 0)
+        self.refiner.encoder.net.train(self.recipe.encoder_lr > 0)
 
     def loss(self, batch: WholeBatch, generator: torch.Generator) -> Tensor:
         """Of the refiner's depth, with fresh noise."""
-        draw = torch.ones if self.recipe.noise == "ones" else partial(randn, generator=generator)
+        draw = (
+            torch.ones
+            if self.recipe.noise == "ones"
+            else partial(randn, generator=generator, device=batch.image.device)
+        )
         silent, features = no_coarse(self.refiner, batch.image, draw)
         depth, own = self.refiner.with_own_depth(batch.image, silent, features)
         return with_own_loss(depth, own, batch.target, self.recipe)
