@@ -138,10 +138,21 @@ def _completed(refiner: Network, config: ModelConfig) -> Network:
     if "size" in taken:
         refiner.setdefault("size", config.coarse_size)
     if "coarse_channels" in taken and "coarse_channels" not in refiner:
-        with torch.device("meta"):
-            network, _ = build(config)
-        refiner["coarse_channels"] = network.feature_channels
+        refiner["coarse_channels"] = _channels(config)
     return refiner
+
+
+def _channels(config: ModelConfig) -> tuple[int, ...]:
+    """Of the six maps of the config's coarse network; asked of each network once, for it takes a second."""
+    key = repr(config.coarse)
+    if key not in _known_channels:
+        with torch.device("meta"):
+            network: Any = build(config)[0]
+        _known_channels[key] = network.feature_channels
+    return _known_channels[key]
+
+
+_known_channels: dict[str, tuple[int, ...]] = {}
 
 
 def _from_imagenet(network: nn.Module, arguments: Mapping[str, Any], recipe: Recipe) -> None:
