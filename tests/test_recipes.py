@@ -48,7 +48,7 @@ def test_a_stage_of_an_unknown_name_is_offered_the_nearest():
     "name", [name for name in RECIPES if name.startswith("tiny-") and name != "tiny-dsd"]
 )
 def test_a_stage_makes_the_networks_that_it_says(name):
-    made = stage(recipe(name, ["coarse_lr=0.1"]))
+    made = STAGES[RECIPES[name].stage](RECIPES[name])
     assert tuple(made.networks) == made.makes
 
 
