@@ -370,9 +370,8 @@ class TestCommands:
         self.invoke(reader, tmp_path, "minutes=0")
         words = ["train", "tiny-e2e", "--resume", "--data", str(reader.root), "--out", str(tmp_path)]
         shown = CliRunner().invoke(app, words)
-        assert (shown.exit_code, shown.stderr) == (
-            1, f"hyperfocal: {tmp_path}: a run of tiny-coarse, not of tiny-e2e\n"
-        )  # fmt: skip
+        assert shown.exit_code == 2
+        assert "a run of tiny-coarse, not of tiny-e2e" in " ".join(shown.stderr.split())
 
     def test_an_export_that_cannot_be_is_refused_before_the_training(self, reader, tmp_path):
         arguments = ["train", "tiny-pretrain", "--data", str(reader.root)]

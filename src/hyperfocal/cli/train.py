@@ -94,6 +94,7 @@ def train(
 
     from hyperfocal.cli import INTERRUPTED
     from hyperfocal.data.kinds import UnknownKind, open_data
+    from hyperfocal.errors import HyperfocalError
     from hyperfocal.train.engine import Run
     from hyperfocal.train.recipes import recipe as find
     from hyperfocal.train.report import write_report
@@ -106,7 +107,10 @@ def train(
         raise typer.BadParameter(str(error)) from error
     folder = out or Path("runs") / recipe
     words = [*(overrides or []), *([f"precision={precision}"] if precision else [])]
-    chosen = find(recipe, words, run=folder if resume else None).for_frames(len(reader))
+    try:
+        chosen = find(recipe, words, run=folder if resume else None).for_frames(len(reader))
+    except HyperfocalError as error:
+        raise typer.BadParameter(str(error)) from error
     if export is not None:
         model_config(chosen)  # refuses before the training what the export would after it
     run = Run(chosen, folder, resume=resume)
