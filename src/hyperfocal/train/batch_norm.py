@@ -28,8 +28,9 @@ class SyncBatchNorm(nn.BatchNorm2d):
 
     def _together(self, x: Tensor) -> Tensor:
         pixels = count() * x.numel() // x.shape[1]
-        mean = summed(x.sum((0, 2, 3))) / pixels
-        centred = x - mean[:, None, None]
+        precise = x.to(self.weight.dtype)  # autocast brings half precision, too coarse for sums
+        mean = summed(precise.sum((0, 2, 3))) / pixels
+        centred = precise - mean[:, None, None]
         variance = summed(centred.square().sum((0, 2, 3))) / pixels
         if self.running_mean is not None and self.running_var is not None and self.momentum is not None:
             self.running_mean.lerp_(mean.detach(), self.momentum)
@@ -37,7 +38,7 @@ class SyncBatchNorm(nn.BatchNorm2d):
         if self.num_batches_tracked is not None:
             self.num_batches_tracked += 1
         scale = self.weight * (variance + self.eps).rsqrt()
-        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None])
+        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
 
 
 def synchronise(module: nn.Module) -> None:
