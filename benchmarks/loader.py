@@ -18,7 +18,7 @@ from hyperfocal.data.batches import Reader, batches
 from hyperfocal.data.kinds import open_data
 from hyperfocal.tiles.plan import Box
 from hyperfocal.train.recipes import recipe
-from hyperfocal.train.stages import stage
+from hyperfocal.train.stages import resumed
 
 CROP, PROCESS = (540, 960), (384, 512)
 
@@ -71,7 +71,7 @@ def share(name: str, reader: Reader) -> tuple[float, float]:
     """CPU seconds of a recipe's batch, and of a training step with it."""
     chosen = recipe(name)
     torch.set_num_threads(chosen.threads)
-    learner = stage(chosen)
+    learner = resumed(chosen)  # weights say nothing of time
     learner.train()
     dataset = learner.dataset(reader)
     batch = dataset[0]

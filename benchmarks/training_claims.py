@@ -30,7 +30,7 @@ from hyperfocal.metrics.edges import disparity_edges, soft_edge_error
 from hyperfocal.tiles.plan import Box
 from hyperfocal.train.engine import Run
 from hyperfocal.train.recipes import recipe
-from hyperfocal.train.stages import WEIGHTS, stage
+from hyperfocal.train.stages import WEIGHTS, resumed
 from hyperfocal.train.stages.networks import cropped
 
 FloatMap = NDArray[np.float32]
@@ -145,7 +145,7 @@ def scaled_steps(trial: Trial, scale: float) -> int:
 def scored(folder: Path, val: Path) -> list[float]:
     """The means of COLUMNS over the unseen frames."""
     trial = TRIALS[folder.name.rpartition("-")[0]]
-    made: Any = stage(recipe(trial.recipe, trial.changes))
+    made: Any = resumed(recipe(trial.recipe, trial.changes))
     made.networks.load_state_dict(load_file(folder / WEIGHTS))
     made.networks.eval()
     return np.mean([list(scores_of(*frame, made)) for frame in frames(val, made.recipe.patches)], 0).tolist()
