@@ -1,6 +1,7 @@
 """The published systems on ZoeDepth with random weights: a tile, or a whole 4K photo, beside the published code.
 
-Every system runs in a process of its own, so that the peak of memory is its own. Rates are shared by all that runs on
+Every system is written to a model directory and loaded from it in a process of its own, so that the peak of memory is
+its own, and a user's. Rates are shared by all that runs on
 the machine, so they are given as fractions of a matrix product's (2048 × 2048, float32) in the same process: by wall
 time, and by CPU time, which doesn't count the waiting.
 
@@ -15,6 +16,7 @@ import json
 import multiprocessing
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -58,15 +60,12 @@ def systems() -> dict[str, Published]:
     }
 
 
-def measure(name: str, repeats: int, whole: bool, threads: int) -> dict[str, Any]:
-    """Return the figures of one system, in this process."""
-    keep_freed_memory()
+def write(name: str, directory: str) -> None:
+    """Write a system with random weights."""
     import torch
 
-    from hyperfocal.checkpoints import ModelConfig, build
-    from hyperfocal.predictor import Model
+    from hyperfocal.checkpoints import ModelConfig, build, save
 
-    torch.set_num_threads(threads)
     config = ModelConfig(
         coarse=BASE,
         refiner=systems()[name].refiner,
@@ -79,8 +78,20 @@ def measure(name: str, repeats: int, whole: bool, threads: int) -> dict[str, Any
         description=name,
     )
     torch.manual_seed(0)
-    model = Model(name, config, *build(config), torch.device("cpu"), torch.float32)
-    result = {"system": name, "threads": threads}
+    save(directory, config, *build(config))
+
+
+def measure(name: str, directory: str, repeats: int, whole: bool, threads: int) -> dict[str, Any]:
+    """Return the figures of one system, in this process."""
+    keep_freed_memory()
+    import torch
+
+    import hyperfocal
+
+    torch.set_num_threads(threads)
+    start = time.perf_counter()
+    model = hyperfocal.load(directory, device="cpu")
+    result = {"system": name, "threads": threads, "load": time.perf_counter() - start}
     return result | (measure_photo(model) if whole else measure_tile(model, repeats))
 
 
@@ -167,8 +178,11 @@ def main() -> None:
     args = parser.parse_args()
     spawn = multiprocessing.get_context("spawn")
     for name in args.systems or systems():
-        with spawn.Pool(1) as alone:
-            result = alone.apply(measure, (name, args.repeats, args.whole, args.threads))
+        with tempfile.TemporaryDirectory() as directory:
+            with spawn.Pool(1) as alone:
+                alone.apply(write, (name, directory))
+            with spawn.Pool(1) as alone:
+                result = alone.apply(measure, (name, directory, args.repeats, args.whole, args.threads))
         published = systems()[name]._asdict()
         published.pop("refiner")
         print(json.dumps(result | {"published": published}), flush=True)

@@ -1,8 +1,9 @@
 """Model directories and published checkpoints: round trips, and one clear line for each thing gone wrong."""
 
 import dataclasses
-import errno
 import json
+import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from hyperfocal.checkpoints import ModelConfig, build, load, save
 from hyperfocal.checkpoints.published import patchrefiner_v2_state
+from hyperfocal.checkpoints.state import Unwritten
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.machine import release
 from hyperfocal.refine.patchrefiner_v2 import PatchRefinerV2, paper
 
 WIDTHS = (12, 10, 8, 8, 6, 4)
@@ -73,15 +76,78 @@ def test_round_trip(tmp_path, refiner):
         assert all(torch.equal(v, state[k]) for k, v in ours.state_dict().items())
 
 
-def test_a_save_that_fails_leaves_the_old_model(saved, monkeypatch):
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+def test_a_save_that_fails_leaves_the_old_model(saved):
     before = {p.name: p.read_bytes() for p in saved.iterdir()}
-    with pytest.raises(HyperfocalError, match=r"model\.safetensors: cannot be written: No space left"):
-        save(saved, config(description="new"), *build(config()))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # the system refuses the rest of the file
+    try:
+        with pytest.raises(
+            HyperfocalError, match=r"model\.safetensors: cannot be written: .*File too large"
+        ) as caught:
+            save(saved, config(description="new"), *build(config()))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
     assert {p.name: p.read_bytes() for p in saved.iterdir()} == before
+
+
+def test_weights_stay_in_their_file_until_they_are_used(saved):
+    _, coarse, _ = load(saved)
+    weights = dict(coarse.named_parameters())
+    before = {name: weight.detach().clone() for name, weight in weights.items()}
+    assert mapped_kib(saved) > 0
+    release(weights.values())
+    assert mapped_kib(saved) == 0
+    assert all(torch.equal(weight, before[name]) for name, weight in weights.items())
+    assert mapped_kib(saved) > 0
+
+
+def test_changed_weights_are_not_released(saved):
+    _, coarse, refiner = load(saved)
+    with torch.no_grad():
+        coarse.context.weight.fill_(7)
+    release(refiner.parameters())  # of the same file
+    assert torch.equal(coarse.context.weight, torch.full_like(coarse.context.weight, 7))
+    assert mapped_kib(saved) > 0
+
+
+def mapped_kib(directory: Path) -> int:
+    """How much of a model's weights is in this process's memory."""
+    maps = Path("/proc/self/smaps").read_text()
+    found = re.search(rf" {re.escape(str(directory / 'model.safetensors'))}\n(?:\w+:.*\n)*?Rss: +(\d+)", maps)
+    return int(found[1]) if found else 0
+
+
+ZOEDEPTH = {"kind": "zoedepth", "dim": 64, "depth": 4, "heads": 2}  # whose blocks have buffers of their own
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "coarse": ZOEDEPTH,
+            "refiner": {"kind": "patchfusion", "base": ZOEDEPTH, "size": (64, 96)},
+            "keep_aspect": False,
+        },
+    ],
+)
+def test_unwritten_networks_differ_in_weights_alone(changes):
+    made = config(**changes)
+    with Unwritten():
+        networks = build(made)
+    for ours, theirs in zip(networks, build(made), strict=True):
+        torch.testing.assert_close(dict(ours.named_buffers()), dict(theirs.named_buffers()))
+        shapes = [[(p.shape, p.requires_grad) for p in network.parameters()] for network in (ours, theirs)]
+        assert shapes[0] == shapes[1]
+
+
+def test_two_networks_with_the_same_weights_are_two_in_the_file(tmp_path):
+    made = config(coarse=ZOEDEPTH, refiner={"kind": "patchrefiner", "base": ZOEDEPTH})
+    coarse, refiner = build(made)
+    refiner.base.load_state_dict(coarse.state_dict(), assign=True)
+    save(tmp_path, made, coarse, refiner)
+    torch.testing.assert_close(load(tmp_path)[2].base.state_dict(), coarse.state_dict())
 
 
 def test_keys_are_prefixed_by_their_network(saved):

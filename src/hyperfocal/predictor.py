@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -22,6 +23,7 @@ from hyperfocal.checkpoints import ModelConfig
 from hyperfocal.coarse import CoarseOutput
 from hyperfocal.depthmap import DepthMap
 from hyperfocal.errors import HyperfocalError
+from hyperfocal.machine import release
 from hyperfocal.photo import MAX_PIXELS, Photo, PhotoLike, read_photo
 from hyperfocal.refine import Refiner
 from hyperfocal.refine.roi import crop_maps
@@ -91,6 +93,7 @@ class Model:
         self.name, self.config, self.device, self.dtype = name, config, device, dtype
         self.coarse = _placed(coarse, device)
         self.refiner = None if refiner is None else cast(Refiner, _placed(refiner, device))
+        self._rest()
 
     def predict(
         self,
@@ -148,8 +151,10 @@ class Model:
         report.notes = read.notes
         with report.timing("coarse"):
             scene = self._see_whole(read)
+            self._rest()
         with report.timing("refine"):
             depth = self._see_tiles(scene, tiling, report)
+            self._rest()
             sky = None if self.config.sky_from is None else depth >= self.config.sky_from
             result = self._finish(depth, sky, read, tiling.name)
         return result, report
@@ -370,6 +375,11 @@ class Model:
         """Return (n, 1, h, w) as (n, *size) on the CPU."""
         large = resized(depth, size, self.config.keep_aspect)
         return np.asarray(large[:, 0].cpu().numpy(), np.float32)
+
+    def _rest(self) -> None:
+        """Let go of weights that the next stage doesn't need: those of the other network."""
+        if self.device.type == "cpu":
+            release(chain.from_iterable(n.parameters() for n in (self.coarse, self.refiner) if n is not None))
 
     def _precision(self) -> torch.autocast | nullcontext[None]:
         if self.dtype == torch.float32:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from hyperfocal.checkpoints.published import (
     patchrefiner_state,
     patchrefiner_v2_state,
 )
-from hyperfocal.checkpoints.state import MisfitError
+from hyperfocal.checkpoints.state import MisfitError, Unwritten, fill
 from hyperfocal.errors import HyperfocalError
 
 WRAPPERS = ("model_state_dict", "state_dict", "model")  # under which trainers keep the weights
@@ -62,7 +63,8 @@ def read_published(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings(action="ignore"):  # of odd formats, before it fails at them
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            mapped = zipfile.is_zipfile(path)  # files of before torch 1.6 can't be
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise HyperfocalError(
             f"{path} is no checkpoint, or holds objects beside its weights, which could run code: not read"
@@ -127,10 +129,11 @@ def convert(
         raise min(misfits, key=lambda misfit: misfit.count)
     name, *alike = fits
     config = _in_metres(name, candidates[name], max_depth)
-    networks = build(config)
+    with Unwritten():
+        networks = build(config)
     for network, state in zip(networks, _states(published, config, *networks), strict=True):
         if network is not None:
-            network.load_state_dict(state)
+            fill(network, state)
     return Converted(name, config, *networks, tuple(alike))
 
 

@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as serialise
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hyperfocal.checkpoints.config import ModelConfig, build, unknown
-from hyperfocal.checkpoints.state import check_state
+from hyperfocal.checkpoints.state import Unwritten, check_state, fill
 from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
 
@@ -43,12 +42,20 @@ def save(
         HyperfocalError: a file can't be written.
     """
     directory = Path(directory)
-    state = {
-        name: (value.to(dtype) if value.is_floating_point() else value).cpu().contiguous()
-        for name, value in _networks(coarse, refiner).state_dict().items()
-    }
+    state: dict[str, Tensor] = {}
+    taken = set()
+    for name, value in _networks(coarse, refiner).state_dict().items():
+        value = (value.to(dtype) if value.is_floating_point() else value).cpu().contiguous()
+        # A checkpoint may have given two networks the same weights; in the file each has its own.
+        state[name] = value.clone() if value.data_ptr() in taken else value
+        taken.add(value.data_ptr())
     with replacing(directory / WEIGHTS) as path:
-        path.write_bytes(serialise(state, metadata={"format": "pt"}))
+        try:
+            save_file(state, path, metadata={"format": "pt"})
+        except (
+            SafetensorError
+        ) as error:  # in its own words: "I/O error: No space left on device (os error 28)"
+            raise OSError(str(error)) from error
     with replacing(directory / CONFIG) as path:
         path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8")
 
@@ -57,18 +64,20 @@ def load(directory: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.
     """Read a model directory.
 
     Returns:
-        The config, the coarse network and the refiner, in float32 on the CPU and in eval mode.
+        The config, the coarse network and the refiner, in float32 on the CPU and in eval mode. Weights that are
+        float32 in the file are mapped from it: read when first used, and shared with other processes.
 
     Raises:
         HyperfocalError: a file is missing or broken, or the weights are not exactly the networks'.
     """
     directory = Path(directory)
     config = read_config(directory)
-    coarse, refiner = build(config)
+    with Unwritten():
+        coarse, refiner = build(config)
     networks = _networks(coarse, refiner)
     state = _read_weights(directory / WEIGHTS)
     check_state(str(directory / WEIGHTS), networks.state_dict(), state)
-    networks.load_state_dict(state)
+    fill(networks, state)
     networks.eval()
     return config, coarse, refiner
 

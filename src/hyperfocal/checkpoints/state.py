@@ -1,10 +1,12 @@
-"""Compares the entries of a checkpoint with those of a network, strictly."""
+"""The entries of a checkpoint: compared with those of a network, strictly, and put into it without a copy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from hyperfocal.errors import HyperfocalError
 
@@ -46,3 +48,31 @@ def first(names: Iterable[str], count: int = 3) -> str:
     """Return the first `count` names in one line, with dots where there are more."""
     names = list(names)
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+
+
+class Unwritten(TorchFunctionMode):
+    """Networks made inside have parameters whose memory nobody writes, for those that `fill` gives all of them.
+
+    Drawing random weights for a network of 300 million takes seconds, and memory that a file's weights then take
+    again. Buffers are made as always.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Leave out what works in place on a parameter."""
+        kwargs = kwargs or {}
+        target, name = kwargs.get("tensor", args[0] if args else None), func.__name__
+        in_place = name.endswith("_") and not name.endswith("__") and name != "requires_grad_"
+        return target if in_place and isinstance(target, nn.Parameter) else func(*args, **kwargs)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Make the tensors of `state` the network's own, in the network's types: a weight of a file stays in the file.
+
+    Args:
+        network: in any state, `Unwritten` too.
+        state: as `check_state` wants it.
+    """
+    types = {name: value.dtype for name, value in network.state_dict().items()}
+    network.load_state_dict({name: value.to(types[name]) for name, value in state.items()}, assign=True)
