@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hyperfocal.checkpoints.config import ModelConfig, build, unknown
-from hyperfocal.checkpoints.state import Unwritten, check_state, fill
+from hyperfocal.checkpoints.state import Unwritten, check_state, fill, write_state
 from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
 
@@ -42,20 +42,11 @@ def save(
         HyperfocalError: a file can't be written.
     """
     directory = Path(directory)
-    state: dict[str, Tensor] = {}
-    taken = set()
-    for name, value in _networks(coarse, refiner).state_dict().items():
-        value = (value.to(dtype) if value.is_floating_point() else value).cpu().contiguous()
-        # A checkpoint may have given two networks the same weights; in the file each has its own.
-        state[name] = value.clone() if value.data_ptr() in taken else value
-        taken.add(value.data_ptr())
-    with replacing(directory / WEIGHTS) as path:
-        try:
-            save_file(state, path, metadata={"format": "pt"})
-        except (
-            SafetensorError
-        ) as error:  # in its own words: "I/O error: No space left on device (os error 28)"
-            raise OSError(str(error)) from error
+    state = {
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in _networks(coarse, refiner).state_dict().items()
+    }
+    write_state(directory / WEIGHTS, state)
     with replacing(directory / CONFIG) as path:
         path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8")
 

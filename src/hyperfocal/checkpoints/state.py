@@ -1,13 +1,17 @@
-"""The entries of a checkpoint: compared with those of a network, strictly, and put into it without a copy."""
+"""The entries of a checkpoint: compared with a network's, strictly; put into it without a copy; written."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from hyperfocal.depthmap.atomic import replacing, to_disk
 from hyperfocal.errors import HyperfocalError
 
 
@@ -76,3 +80,27 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """
     types = {name: value.dtype for name, value in network.state_dict().items()}
     network.load_state_dict({name: value.to(types[name]) for name, value in state.items()}, assign=True)
+
+
+def write_state(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, whole or not at all.
+
+    Raises:
+        HyperfocalError: the file can't be written.
+    """
+    own: dict[str, Tensor] = {}
+    taken = set()
+    for name, value in state.items():
+        value = value.cpu().contiguous()
+        # A checkpoint may have given two networks the same weights; in the file each has its own.
+        own[name] = value.clone() if value.data_ptr() in taken else value
+        taken.add(value.data_ptr())
+    with replacing(path) as partial:
+        partial.touch()
+        mode = partial.stat().st_mode  # safetensors gives its files to their owner alone
+        try:
+            save_file(own, partial, metadata={"format": "pt"})
+        except SafetensorError as error:  # of a full disk, too
+            raise OSError(str(error)) from error
+        partial.chmod(mode)
+        to_disk(partial)

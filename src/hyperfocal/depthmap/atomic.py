@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,3 +34,9 @@ def replacing(path: Path) -> Iterator[Path]:
         words = " ".join(str(error).replace(str(temporary), path.name).split())
         reason = error.strerror or f"{words} (is the disk full?)"
         raise HyperfocalError(f"{path}: cannot be written: {reason}") from error
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file's content is on the disk: a rename may reach it before, and the power fail between."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

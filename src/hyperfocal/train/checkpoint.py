@@ -1,16 +1,14 @@
 """Checkpoints: whole or not there, the newest `keep`, read without unpickling code."""
 
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
-from hyperfocal.depthmap.atomic import replacing
+from hyperfocal.depthmap.atomic import replacing, to_disk
 from hyperfocal.errors import HyperfocalError
 
 OLD = "state.pt"  # the one checkpoint of runs by version 0.1
@@ -28,16 +26,9 @@ def save(folder: Path, state: Mapping[str, Any], keep: int) -> None:
     with replacing(folder / "checkpoints" / f"step-{state['step']}.pt") as path:
         with path.open("wb") as file:
             torch.save(dict(state), file)
-        _to_disk(path)
+        to_disk(path)
     for older in checkpoints(folder)[: -max(keep, 1)]:
         older.unlink()
-
-
-def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes weights as safetensors."""
-    with replacing(path) as partial:
-        save_file({name: value.cpu().contiguous() for name, value in weights.items()}, partial)
-        _to_disk(partial)
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -81,9 +72,3 @@ def clear(folder: Path) -> None:
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     for begun in (*folder.glob(".hyperfocal-*"), *(folder / "checkpoints").glob(".hyperfocal-*")):
         begun.unlink()
-
-
-def _to_disk(path: Path) -> None:
-    """Waits until a file's content is on the disk: a rename may reach it before, and the power fail between."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

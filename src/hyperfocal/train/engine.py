@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from hyperfocal import checkpoints
+from hyperfocal.checkpoints.state import write_state
 from hyperfocal.data.batches import Reader, Share, batches
 from hyperfocal.data.kinds import DataSet
 from hyperfocal.errors import HyperfocalError
@@ -272,7 +273,7 @@ class Run:
         state = tree_map(lambda value: processes.full(value) if isinstance(value, Tensor) else value, state)
         if self.accelerator.is_main_process:
             checkpoint.save(self.folder, state, self.recipe.keep)
-            checkpoint.save_weights(self.folder / WEIGHTS, state["average"])
+            write_state(self.folder / WEIGHTS, state["average"])
         self.accelerator.wait_for_everyone()
 
     def model(self) -> Model:
