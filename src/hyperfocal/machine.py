@@ -50,9 +50,9 @@ def release(weights: "Iterable[torch.Tensor]") -> None:
     try:
         libc = ctypes.CDLL(None)
         madvise, trim = libc.madvise, libc.malloc_trim
-        if ".safetensors\n" not in Path("/proc/self/maps").read_text():  # quick; the next takes 20 ms
-            return
-        maps = Path("/proc/self/smaps").read_text()
+        if ".safetensors\n" not in Path("/proc/self/maps").read_text(errors="replace"):
+            return  # quickly; the next takes 20 ms
+        maps = Path("/proc/self/smaps").read_text(errors="replace")
     except (AttributeError, OSError, TypeError):
         return
     addresses = [weight.data_ptr() for weight in weights]

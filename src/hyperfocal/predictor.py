@@ -209,8 +209,10 @@ class Model:
         with report.timing("coarse"):
             scene = self._see_whole(read)
             scene = scene._replace(depth=self._given_depth(given, scene))
+            self._rest()
         with report.timing("refine"):
             depth = self._see_tiles(scene, tiling, report)
+            self._rest()
             before = F.interpolate(scene.depth, depth.shape, mode="nearest")[0, 0].cpu().numpy()
             depth *= np.exp(np.median(np.log(before) - np.log(np.maximum(depth, NEAREST))))
             sky = (
@@ -378,8 +380,8 @@ class Model:
 
     def _rest(self) -> None:
         """Let go of weights that the next stage doesn't need: those of the other network."""
-        if self.device.type == "cpu":
-            release(chain.from_iterable(n.parameters() for n in (self.coarse, self.refiner) if n is not None))
+        if self.refiner is not None and self.device.type == "cpu":
+            release(chain(self.coarse.parameters(), self.refiner.parameters()))
 
     def _precision(self) -> torch.autocast | nullcontext[None]:
         if self.dtype == torch.float32:
