@@ -7,10 +7,12 @@ import resource
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import hyperfocal
 from hyperfocal.checkpoints import ModelConfig, build, load, save
 from hyperfocal.checkpoints.published import patchrefiner_v2_state
 from hyperfocal.checkpoints.state import Unwritten
@@ -102,11 +104,11 @@ def test_weights_stay_in_their_file_until_they_are_used(saved):
     _, coarse, _ = load(saved)
     weights = dict(coarse.named_parameters())
     before = {name: weight.detach().clone() for name, weight in weights.items()}
-    assert mapped_kib(saved) > 0
+    assert mapped_kib(saved / "model.safetensors") > 0
     release(weights.values())
-    assert mapped_kib(saved) == 0
+    assert mapped_kib(saved / "model.safetensors") == 0
     assert all(torch.equal(weight, before[name]) for name, weight in weights.items())
-    assert mapped_kib(saved) > 0
+    assert mapped_kib(saved / "model.safetensors") > 0
 
 
 @linux
@@ -116,14 +118,40 @@ def test_changed_weights_are_not_released(saved):
         coarse.context.weight.fill_(7)
     release(refiner.parameters())  # of the same file
     assert torch.equal(coarse.context.weight, torch.full_like(coarse.context.weight, 7))
-    assert mapped_kib(saved) > 0
+    assert mapped_kib(saved / "model.safetensors") > 0
 
 
-def mapped_kib(directory: Path) -> int:
-    """How much of a model's weights is in this process's memory."""
+@linux
+def test_the_resting_network_is_not_in_memory(tmp_path):
+    made = config()
+    save(tmp_path / "blob", made, *build(made))
+    (tmp_path / "model").mkdir()  # as the hub's cache has it: a link to a file of another name
+    (tmp_path / "model" / "config.json").write_bytes((tmp_path / "blob" / "config.json").read_bytes())
+    blob = (tmp_path / "blob" / "model.safetensors").rename(tmp_path / "blob" / "0a1b2c")
+    (tmp_path / "model" / "model.safetensors").symlink_to(blob)
+    model = hyperfocal.load(tmp_path / "model", device="cpu")
+    assert mapped_kib(blob) == 0
+    model.predict(np.zeros((80, 120, 3), np.uint8))
+    assert mapped_kib(blob) == 0
+    model.coarse(torch.rand(1, 3, 64, 96))
+    assert mapped_kib(blob) > 0
+
+
+@linux
+def test_files_in_half_precision_are_not_kept(tmp_path):
+    made = config()
+    save(tmp_path, made, *build(made), torch.float16)
+    networks = load(tmp_path)
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+    assert networks
+
+
+def mapped_kib(path: Path) -> int:
+    """How much of a file that is mapped is in this process's memory."""
     maps = Path("/proc/self/smaps").read_text()
-    found = re.search(rf" {re.escape(str(directory / 'model.safetensors'))}\n(?:\w+:.*\n)*?Rss: +(\d+)", maps)
-    return int(found[1]) if found else 0
+    found = re.search(rf" {re.escape(str(path))}\n(?:\w+:.*\n)*?Rss: +(\d+)", maps)
+    assert found, "not mapped"
+    return int(found[1])
 
 
 ZOEDEPTH = {"kind": "zoedepth", "dim": 64, "depth": 4, "heads": 2}  # whose blocks have buffers of their own
@@ -138,12 +166,15 @@ ZOEDEPTH = {"kind": "zoedepth", "dim": 64, "depth": 4, "heads": 2}  # whose bloc
             "refiner": {"kind": "patchfusion", "base": ZOEDEPTH, "size": (64, 96)},
             "keep_aspect": False,
         },
+        {"coarse": ZOEDEPTH, "refiner": {"kind": "boosting", "base": ZOEDEPTH}},  # whose base is frozen
     ],
 )
 def test_unwritten_networks_differ_in_weights_alone(changes):
     made = config(**changes)
+    before = torch.get_rng_state()
     with Unwritten():
         networks = build(made)
+    assert torch.equal(torch.get_rng_state(), before)  # nothing was drawn
     for ours, theirs in zip(networks, build(made), strict=True):
         torch.testing.assert_close(dict(ours.named_buffers()), dict(theirs.named_buffers()))
         shapes = [[(p.shape, p.requires_grad) for p in network.parameters()] for network in (ours, theirs)]

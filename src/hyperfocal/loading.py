@@ -70,6 +70,8 @@ def load(
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto", "float32", "bfloat16", "float16".
 
+    Float32 weights stay in their file until they are used: replace such a file, never write into it meanwhile.
+
     Raises:
         HyperfocalError: nothing has that name, the files don't fit, or the device isn't here.
     """

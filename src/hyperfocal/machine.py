@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 import time
+from bisect import bisect_left
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,10 @@ if TYPE_CHECKING:
 
 GEMM_SIDE = 2048
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h of glibc
-# Weights in /proc/self/smaps, mapped for this process alone: where, and how many kB of them are no longer the file's.
-_WEIGHTS = re.compile(
-    r"^(?P<start>\w+)-(?P<end>\w+) r\S\Sp .*\.safetensors\n(?:\w+:.*\n)*?Anonymous: +(?P<changed>\d+) kB$",
-    re.M,
-)
+# In /proc/self/maps, a file mapped for this process alone; in smaps, one of which nothing was changed in memory.
+_FILE = r"^(?P<start>\w+)-(?P<end>\w+) r\S\Sp \w+ \S+ [1-9]\d* .*$"
+_MAPPED = re.compile(_FILE, re.M)
+_UNCHANGED = re.compile(_FILE + r"\n(?:\w+:.*\n)*?Anonymous: +0 kB\n(?:\w+:.*\n)*?Swap: +0 kB$", re.M)
 
 
 def keep_freed_memory() -> None:
@@ -41,26 +41,30 @@ def keep_freed_memory() -> None:
 def release(weights: "Iterable[torch.Tensor]") -> None:
     """Let the system take back the memory of weights that are mapped from a file, and what malloc keeps beside them.
 
-    Using the weights reads them again. Only of a file of which nothing was changed in memory, so nothing is lost.
-    On Linux; elsewhere, or where no weights are mapped, nothing happens.
+    Using the weights reads them again. Files of which anything was changed in memory stay; what another thread changes
+    at this moment may be lost. On Linux; elsewhere, or where no weights are mapped, nothing happens.
 
     Args:
         weights: any of a file's; all of the file is released.
     """
+    addresses = sorted(weight.data_ptr() for weight in weights)
+
+    def holds_weights(found: re.Match[str]) -> bool:
+        first = bisect_left(addresses, int(found["start"], 16))
+        return first < len(addresses) and addresses[first] < int(found["end"], 16)
+
     try:
         libc = ctypes.CDLL(None)
         madvise, trim = libc.madvise, libc.malloc_trim
-        if ".safetensors\n" not in Path("/proc/self/maps").read_text(errors="replace"):
+        if not any(map(holds_weights, _MAPPED.finditer(Path("/proc/self/maps").read_text(errors="replace")))):
             return  # quickly; the next takes 20 ms
         maps = Path("/proc/self/smaps").read_text(errors="replace")
     except (AttributeError, OSError, TypeError):
         return
-    addresses = [weight.data_ptr() for weight in weights]
-    for found in _WEIGHTS.finditer(maps):
+    for found in filter(holds_weights, _UNCHANGED.finditer(maps)):
         start, end = int(found["start"], 16), int(found["end"], 16)
-        if found["changed"] == "0" and any(start <= address < end for address in addresses):
-            madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
-            trim(ctypes.c_size_t(0))
+        madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
+    trim(ctypes.c_size_t(0))
 
 
 def peak_rss_mb() -> float | None:

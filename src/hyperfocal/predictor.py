@@ -93,7 +93,6 @@ class Model:
         self.name, self.config, self.device, self.dtype = name, config, device, dtype
         self.coarse = _placed(coarse, device)
         self.refiner = None if refiner is None else cast(Refiner, _placed(refiner, device))
-        self._rest()
 
     def predict(
         self,
@@ -380,7 +379,7 @@ class Model:
 
     def _rest(self) -> None:
         """Let go of weights that the next stage doesn't need: those of the other network."""
-        if self.refiner is not None and self.device.type == "cpu":
+        if self.refiner is not None:
             release(chain(self.coarse.parameters(), self.refiner.parameters()))
 
     def _precision(self) -> torch.autocast | nullcontext[None]:
@@ -391,8 +390,9 @@ class Model:
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:
     """Put a network on its device for inference, in the layout in which convolutions are fastest."""
-    network.eval().to(device)
-    return network.to(memory_format=torch.channels_last)
+    network.eval().to(device).to(memory_format=torch.channels_last)
+    release(network.parameters())  # what the file had of those that were copied
+    return network
 
 
 def _one_by_one(ways: Sequence[Pass]) -> Iterator[Pass]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import pickle
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -63,8 +62,7 @@ def read_published(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings(action="ignore"):  # of odd formats, before it fails at them
-            mapped = zipfile.is_zipfile(path)  # files of before torch 1.6 can't be
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise HyperfocalError(
             f"{path} is no checkpoint, or holds objects beside its weights, which could run code: not read"

@@ -56,7 +56,8 @@ def load(directory: str | os.PathLike[str]) -> tuple[ModelConfig, nn.Module, nn.
 
     Returns:
         The config, the coarse network and the refiner, in float32 on the CPU and in eval mode. Weights that are
-        float32 in the file are mapped from it: read when first used, and shared with other processes.
+        float32 in the file are mapped from it: read when first used, and shared with other processes. So replace
+        such a file, as `save` does, and never write into it while a model of it is in use.
 
     Raises:
         HyperfocalError: a file is missing or broken, or the weights are not exactly the networks'.

@@ -79,7 +79,12 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         state: as `check_state` wants it.
     """
     types = {name: value.dtype for name, value in network.state_dict().items()}
-    network.load_state_dict({name: value.to(types[name]) for name, value in state.items()}, assign=True)
+    own = {
+        # Counters are copied, so that no file stays mapped for them alone.
+        name: value.to(types[name]) if value.is_floating_point() else value.to(types[name], copy=True)
+        for name, value in state.items()
+    }
+    network.load_state_dict(own, assign=True)
 
 
 def write_state(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -92,9 +97,11 @@ def write_state(path: Path, state: Mapping[str, Tensor]) -> None:
     taken = set()
     for name, value in state.items():
         value = value.cpu().contiguous()
+        memory = value.untyped_storage()
         # A checkpoint may have given two networks the same weights; in the file each has its own.
-        own[name] = value.clone() if value.data_ptr() in taken else value
-        taken.add(value.data_ptr())
+        shared = memory.data_ptr() in taken or memory.nbytes() > value.nbytes
+        own[name] = value.clone() if shared else value
+        taken.add(memory.data_ptr())
     with replacing(path) as partial:
         partial.touch()
         mode = partial.stat().st_mode  # safetensors gives its files to their owner alone

@@ -38,5 +38,5 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def to_disk(path: Path) -> None:
     """Wait until a file's content is on the disk: a rename may reach it before, and the power fail between."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows wants to write for this
         os.fsync(file.fileno())

@@ -70,5 +70,6 @@ def restore(networks: nn.Module, state: Mapping[str, Any], folder: Path) -> None
 def clear(folder: Path) -> None:
     """Makes the folder, and removes what a killed process had begun to write there."""
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    for begun in (*folder.glob(".hyperfocal-*"), *(folder / "checkpoints").glob(".hyperfocal-*")):
+    ours, of_safetensors = ".hyperfocal-*", ".tmp??????"
+    for begun in (*folder.glob(ours), *folder.glob(of_safetensors), *(folder / "checkpoints").glob(ours)):
         begun.unlink()
