@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hyperfocal.checkpoints.config import ModelConfig, build, unknown
-from hyperfocal.checkpoints.state import Unwritten, check_state, fill, write_state
+from hyperfocal.checkpoints.state import Unwritten, check_state, fill, read_state, write_state
 from hyperfocal.depthmap.atomic import replacing
 from hyperfocal.errors import HyperfocalError
 
@@ -119,7 +117,4 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             f"; {pickles[0]} is a pickle, which can run code when opened, and is not read" if pickles else ""
         )
         raise HyperfocalError(f"{path.parent} has no {path.name}{reason}")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise HyperfocalError(f"{path} is not a readable safetensors file: {error}") from error
+    return read_state(path)

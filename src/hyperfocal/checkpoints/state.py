@@ -1,4 +1,4 @@
-"""The entries of a checkpoint: compared with a network's, strictly; put into it without a copy; written."""
+"""The entries of a checkpoint: read, written, compared with a network's strictly, put into it without a copy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -85,6 +85,18 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         for name, value in state.items()
     }
     network.load_state_dict(own, assign=True)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Map the tensors of a safetensors file.
+
+    Raises:
+        HyperfocalError: it can't be read.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise HyperfocalError(f"{path} is not a readable safetensors file: {error}") from error
 
 
 def write_state(path: Path, state: Mapping[str, Tensor]) -> None:

@@ -5,11 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import timm
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hyperfocal.checkpoints.directory import WEIGHTS as MODEL_WEIGHTS
+from hyperfocal.checkpoints.state import read_state
 from hyperfocal.coarse.efficientnet_dpt import load_imagenet
 from hyperfocal.coarse.encoder import Encoder
 from hyperfocal.errors import HyperfocalError
@@ -62,10 +61,7 @@ def weights(folder: str, *parts: str) -> dict[str, Tensor]:
         raise HyperfocalError(
             f"{folder}: expected the folder of a training run or of a model, with {WEIGHTS}"
         )
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise HyperfocalError(f"{path} is not a readable safetensors file: {error}") from error
+    state = read_state(path)
     for part in parts:
         start = f"{part}."
         taken = {name.removeprefix(start): v for name, v in state.items() if name.startswith(start)}
